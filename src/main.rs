@@ -1,0 +1,3 @@
+//! The `external-cloud-secrets` binary.
+
+fn main() {}

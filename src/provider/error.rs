@@ -1,0 +1,136 @@
+//! Error classes: one closed set that answers every caller's questions.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What kind of failure a call met. The class alone decides retry, requeue, condition reason and
+/// metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The thing asked for is not there. User action: create it or correct the key.
+    NotFound,
+    /// The cloud does not know us. User action: correct the identity.
+    Unauthenticated,
+    /// The cloud knows us and refuses. User action: grant the permission.
+    Denied,
+    /// Too many calls. No user action: it passes.
+    Throttled,
+    /// The cloud did not answer, or not in time. No user action: it passes.
+    Unavailable,
+    /// The request can never succeed as it stands. User action: correct the reference.
+    Invalid,
+    /// The answer made no sense. User action: report it, with the request id.
+    Protocol,
+}
+
+/// A failed call or a failed key of a batch.
+///
+/// It holds the cloud's code and request id, reduced to harmless characters, and never text that
+/// the cloud wrote freely: a body may echo a credential or a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    /// The class, from the provider's code table.
+    pub class: Class,
+    code: String,
+    request_id: Option<String>,
+    /// How long the cloud asks us to wait.
+    pub retry_after: Option<Duration>,
+}
+
+// === impl Class ===
+
+impl Class {
+    /// Every class, for tables and metrics.
+    pub const ALL: [Self; 7] = [
+        Self::NotFound,
+        Self::Unauthenticated,
+        Self::Denied,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Invalid,
+        Self::Protocol,
+    ];
+
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFound",
+            Self::Unauthenticated => "Unauthenticated",
+            Self::Denied => "Denied",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
+            Self::Invalid => "Invalid",
+            Self::Protocol => "Protocol",
+        }
+    }
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// An error with the cloud's (or our own) code. Characters outside `[A-Za-z0-9._-]` are
+    /// dropped and the rest is cut to 96 characters, whatever the cloud sent.
+    pub fn new(class: Class, code: &str) -> Self {
+        Self {
+            class,
+            code: harmless(code, 96),
+            request_id: None,
+            retry_after: None,
+        }
+    }
+
+    /// Adds the cloud's request id, reduced the same way to 64 characters.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: Option<&str>) -> Self {
+        self.request_id = request_id
+            .map(|id| harmless(id, 64))
+            .filter(|id| !id.is_empty());
+        self
+    }
+
+    /// Adds the cloud's hint how long to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
+        self
+    }
+
+    /// The cloud's code, or ours for failures without one.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The cloud's request id.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.code)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+fn harmless(text: &str, most: usize) -> String {
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.chars().filter(allowed).take(most).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_text_in_a_code_is_reduced() {
+        let error = CallError::new(Class::Denied, "No\nPermission: {\"a\":1}")
+            .with_request_id(Some("abc-1 <b>"));
+        assert_eq!(error.to_string(), "NoPermissiona1 (request abc-1b)");
+    }
+}
