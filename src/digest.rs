@@ -23,6 +23,8 @@ pub enum Domain {
     Inputs,
     /// The data of a Secret as written.
     Data,
+    /// Where in its interval a reference is refreshed.
+    Phase,
 }
 
 /// A keyed digest, cut to 16 bytes: enough that no two of a cluster's values collide.
@@ -45,6 +47,7 @@ impl Domain {
             Self::Value => b"value",
             Self::Inputs => b"inputs",
             Self::Data => b"data",
+            Self::Phase => b"phase",
         }
     }
 }
