@@ -18,8 +18,6 @@ mod ladder;
 mod row;
 mod schedule;
 mod table;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +26,7 @@ use std::time::Duration;
 pub use call::{CallFailure, CallObserver, Caller};
 pub use hub::{Hub, HubFigures};
 pub use row::{Held, Seen};
+pub use table::Limits;
 
 use crate::credential::Identity;
 use crate::digest::Digest;

@@ -15,7 +15,7 @@ use super::group::{Batch, Group};
 use super::join::Waiting;
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
 use super::schedule::until;
-use super::{Need, ObjectKey, Origin, View};
+use super::{HubFigures, Need, ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey, Domain};
 use crate::provider::{Address, CallError, RemoteKey};
@@ -193,15 +193,35 @@ impl Table {
             if time > now.at {
                 return None;
             }
+            // What was noted may have passed by: another group may be probing the identity.
+            self.note(group, now.at);
+            if self.groups.get(&group).is_none_or(|g| g.noted.is_none_or(|time| time > now.at)) {
+                continue;
+            }
             let batch = self.groups.get_mut(&group).and_then(|g| g.take(&self.rows, now.at));
             if let Some(departure) = batch.and_then(|batch| self.send(group, batch, now)) {
                 return Some(departure);
             }
             self.note(group, now.at);
-            if self.agenda.first() == Some(&(time, group)) {
+            if self.agenda.first().is_some_and(|(_, next)| *next == group) {
                 return None;
             }
         }
+    }
+
+    /// The table's figures, less the bytes held.
+    pub fn figures(&self, now: Instant) -> HubFigures {
+        let mut figures = HubFigures { rows: self.rows.len(), ..HubFigures::default() };
+        figures.parked = self.parked.len();
+        for group in self.groups.values() {
+            let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
+            figures.due += group.fast.len() + group.parts.len() + overdue.count();
+            if let Some((due, _)) = group.queue.first() {
+                let late = now.saturating_duration_since(*due);
+                figures.oldest_overdue = figures.oldest_overdue.max(late);
+            }
+        }
+        figures
     }
 
     /// The objects that were woken since the last call.
