@@ -2,12 +2,26 @@
 //!
 //! A configured identity that fails stays failed: nothing here falls back to a wider one.
 
+mod cache;
+mod environment;
+mod exchange;
+mod files;
+mod identity;
+mod session;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::digest::Digest;
+
+pub use cache::{CredentialCache, OnRenewal};
+pub use environment::{Environment, EnvironmentError, StsChoice};
+pub use exchange::{Exchange, Exchanger, TokenMinter};
+pub use files::{DiskFiles, Files};
+pub use identity::{AccessKey, Audience, Identity, Rrsa, ServiceAccount, Source, Subject};
+pub use session::session_name;
 
 /// Names an identity: the keyed digest of all its material. Two stores share credentials or values
 /// only if these are equal.

@@ -4,6 +4,8 @@
 //! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
 
 pub mod alibaba;
+mod edge;
+pub mod endpoint;
 mod error;
 
 use std::fmt;
@@ -11,7 +13,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-pub use error::{CallError, Class};
+pub use edge::{Edge, Random};
+pub use error::{CallError, Class, Detail};
 
 use crate::credential::Credentials;
 use crate::secret_bytes::SecretBytes;

@@ -1,6 +1,7 @@
 //! Error classes: one closed set that answers every caller's questions.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What kind of failure a call met. The class alone decides retry, requeue, condition reason and
@@ -32,9 +33,34 @@ pub struct CallError {
     /// The class, from the provider's code table.
     pub class: Class,
     code: String,
+    detail: Option<Detail>,
     request_id: Option<String>,
     /// How long the cloud asks us to wait.
     pub retry_after: Option<Duration>,
+}
+
+/// What else may be said about a failure: a closed set that only our own code fills, so that no
+/// text of a cloud, a tenant or a body can get into a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// A fixed sentence of ours.
+    Fixed(&'static str),
+    /// A file of the operator's own (never one that a tenant named), and what is wrong with it.
+    File {
+        /// Where the operator's environment says it is.
+        path: PathBuf,
+        /// What is wrong, such as `is empty`.
+        problem: &'static str,
+    },
+    /// An answer that could not be decoded.
+    Undecodable {
+        /// The kind of mistake: `syntax`, `data`, `truncated` or `input`.
+        category: &'static str,
+        /// The line of the mistake, from 1.
+        line: usize,
+        /// The column of the mistake.
+        column: usize,
+    },
 }
 
 // === impl Class ===
@@ -74,9 +100,25 @@ impl CallError {
         Self {
             class,
             code: harmless(code, 96),
+            detail: None,
             request_id: None,
             retry_after: None,
         }
+    }
+
+    /// An error about a file of the operator's own.
+    pub fn about_file(class: Class, code: &str, path: &Path, problem: &'static str) -> Self {
+        Self::new(class, code).with_detail(Detail::File {
+            path: path.to_owned(),
+            problem,
+        })
+    }
+
+    /// Adds what else is to be said.
+    #[must_use]
+    pub fn with_detail(mut self, detail: Detail) -> Self {
+        self.detail = Some(detail);
+        self
     }
 
     /// Adds the cloud's request id, reduced the same way to 64 characters.
@@ -100,6 +142,11 @@ impl CallError {
         &self.code
     }
 
+    /// What else there is to say.
+    pub fn detail(&self) -> Option<&Detail> {
+        self.detail.as_ref()
+    }
+
     /// The cloud's request id.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
@@ -109,6 +156,9 @@ impl CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.code)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
         match &self.request_id {
             Some(id) => write!(f, " (request {id})"),
             None => Ok(()),
@@ -117,6 +167,22 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+// === impl Detail ===
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(text) => f.write_str(text),
+            Self::File { path, problem } => write!(f, "file {} {problem}", path.display()),
+            Self::Undecodable {
+                category,
+                line,
+                column,
+            } => write!(f, "{category} error at line {line} column {column}"),
+        }
+    }
+}
 
 fn harmless(text: &str, most: usize) -> String {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -132,5 +198,14 @@ mod tests {
         let error = CallError::new(Class::Denied, "No\nPermission: {\"a\":1}")
             .with_request_id(Some("abc-1 <b>"));
         assert_eq!(error.to_string(), "NoPermissiona1 (request abc-1b)");
+    }
+
+    #[test]
+    fn a_detail_stands_between_code_and_request() {
+        let path = Path::new("/var/run/token");
+        let error = CallError::about_file(Class::Unauthenticated, "TokenFile", path, "is empty")
+            .with_request_id(Some("r1"));
+        let text = "TokenFile: file /var/run/token is empty (request r1)";
+        assert_eq!(error.to_string(), text);
     }
 }

@@ -1,0 +1,111 @@
+//! What Alibaba Cloud's error codes mean.
+//!
+//! A code decides by itself; the HTTP status is only asked about codes that no table knows, and
+//! never says that something does not exist: only an explicit code may.
+
+use crate::provider::Class;
+
+/// Codes and their classes, the first match deciding. A code ending in `*` stands for every code
+/// that starts with the rest.
+pub type Table = &'static [(&'static str, Class)];
+
+/// Codes of the gateway in front of every service. Sources: the vendor's pages "Common error codes"
+/// and "V3 request body and signature mechanism", and the retry rules of its SDKs.
+pub const GATEWAY: Table = &[
+    // "Request was denied due to user/API flow control"; .User, .Api and others.
+    ("Throttling*", Class::Throttled),
+    // The same from services behind the gateway (KMS, also through OOS).
+    ("Rejected.Throttling", Class::Throttled),
+    // "The request has failed due to a temporary failure of the server."
+    ("ServiceUnavailable*", Class::Unavailable),
+    // "The request processing has failed due to some unknown error."
+    ("InternalError*", Class::Unavailable),
+    // The older spelling of the same.
+    ("InternalFailure*", Class::Unavailable),
+    // The nonce was seen before: the next attempt draws a new one and passes.
+    ("SignatureNonceUsed", Class::Unavailable),
+    // A wrong secret, or a proxy that changed a signed header.
+    ("SignatureDoesNotMatch", Class::Unauthenticated),
+    // The signature header is malformed, which only a bug of ours or a proxy can cause.
+    ("IncompleteSignature", Class::Protocol),
+    // A clock is more than 15 minutes off. Every call of the identity fails until the clock is
+    // mended, so the identity is what has to be parked and probed.
+    ("InvalidTimeStamp.Expired", Class::Unauthenticated),
+    // A date the gateway cannot read: a bug of ours.
+    ("InvalidTimeStamp*", Class::Protocol),
+    // .NotFound: unknown, and on KMS also an expired session; .Inactive: disabled.
+    ("InvalidAccessKeyId*", Class::Unauthenticated),
+    // Some services report a wrong secret by this code.
+    ("InvalidAccessKeySecret", Class::Unauthenticated),
+    // .Expired, .Malformed, .MismatchWithAccessKey.
+    ("InvalidSecurityToken*", Class::Unauthenticated),
+    // A temporary key was used without its session token.
+    ("MissingSecurityToken", Class::Unauthenticated),
+    // The policy of the caller does not allow the action; .RAM and, from KMS, .KeyNotFound.
+    ("Forbidden*", Class::Denied),
+    // "You are not authorized to do this action."
+    ("NoPermission*", Class::Denied),
+    // The endpoint does not serve this product or action: no reference is to blame.
+    ("InvalidProduct*", Class::Protocol),
+    ("InvalidApi*", Class::Protocol),
+    ("InvalidAction*", Class::Protocol),
+    ("InvalidVersion*", Class::Protocol),
+    // A parameter is missing or out of its bounds.
+    ("Missing*", Class::Invalid),
+    ("InvalidParameter*", Class::Invalid),
+];
+
+/// Codes of OOS Parameter Store. Sources: the "Error codes" list of the OOS API reference, and the
+/// vendor's Terraform provider, which matches `EntityNotExists.Parameter` for plain and secret ones.
+pub const OOS: Table = &[("EntityNotExists*", Class::NotFound)];
+
+/// Codes of STS. Sources: the "Error codes" list of the STS API reference, and the page "Use RRSA
+/// to authorize different pods to access different cloud services", section FAQ.
+pub const STS: Table = &[
+    // "No such OIDC Provider registered", or the role's trust policy does not admit the subject.
+    ("AuthenticationFail.NoPermission", Class::Denied),
+    // .OIDCToken.Expired, .Invalid, .AudienceNotMatch, .IssuerNotMatch, ...
+    ("AuthenticationFail*", Class::Unauthenticated),
+    // A token that is no JWT at all: the next one may be.
+    ("InvalidParameter.OIDCToken*", Class::Unauthenticated),
+    // The role (or provider) is not there. There is no secret that could be absent here: it is the
+    // identity that has to be corrected.
+    ("EntityNotExist*", Class::Unauthenticated),
+];
+
+/// The class of `code`: by `service`'s table, then by the gateway's.
+pub fn classify(service: Table, code: &str) -> Option<Class> {
+    let known = |(pattern, _): &&(&str, Class)| match pattern.strip_suffix('*') {
+        Some(prefix) => code.starts_with(prefix),
+        None => code == *pattern,
+    };
+    let row = service.iter().chain(GATEWAY).find(known);
+    row.map(|(_, class)| *class)
+}
+
+/// The class of a failure with a well-formed body whose code no table knows.
+pub fn by_status(status: u16) -> Class {
+    match status {
+        401 => Class::Unauthenticated,
+        403 => Class::Denied,
+        408 | 500.. => Class::Unavailable,
+        429 => Class::Throttled,
+        // Not `NotFound`, which in the end may delete something.
+        404 => Class::Protocol,
+        400.. => Class::Invalid,
+        _ => Class::Protocol,
+    }
+}
+
+/// The class of a failure whose body is not the cloud's: somebody between us and it answered, so
+/// nothing about the request, the identity or its permissions may be concluded.
+pub fn by_bare_status(status: u16) -> Class {
+    match status {
+        408 | 500.. => Class::Unavailable,
+        429 => Class::Throttled,
+        _ => Class::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Where Alibaba Cloud's services are: host names by service, region and network.
+
+use std::fmt;
+
+use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, Service, is_region};
+
+/// OOS, as listed on the "OOS endpoints" page of its API reference.
+pub const OOS: Service = Service {
+    name: "oos",
+    hosts: &["oos.{region}.aliyuncs.com", "oos-vpc.{region}.aliyuncs.com"],
+};
+
+/// STS, as listed on the "STS endpoints" page of the RAM documentation.
+pub const STS: Service = Service {
+    name: "sts",
+    hosts: &[
+        "sts.{region}.aliyuncs.com",
+        "sts-vpc.{region}.aliyuncs.com",
+        "sts.aliyuncs.com",
+    ],
+};
+
+/// The STS host that serves every region.
+const GLOBAL_STS: &str = "https://sts.aliyuncs.com";
+
+/// The regions that have no STS host of their own, from the endpoint map of the vendor's client
+/// `alibabacloud_sts20150401` 1.2.0, less the vendor's internal test regions.
+const REGIONS_WITHOUT_STS: [&str; 17] = [
+    "ap-northeast-2-pop",
+    "ap-south-1",
+    "ap-southeast-2",
+    "cn-beijing-finance-pop",
+    "cn-beijing-gov-1",
+    "cn-edge-1",
+    "cn-fujian",
+    "cn-hongkong-finance-pop",
+    "cn-huhehaote-nebula-1",
+    "cn-shanghai-inner",
+    "cn-shenzhen-inner",
+    "cn-wuhan",
+    "cn-yushanfang",
+    "cn-zhangbei",
+    "cn-zhengzhou-nebula-1",
+    "eu-west-1-oxs",
+    "rus-west-1-pop",
+];
+
+/// Which of a region's hosts is called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    /// The hosts of the internet.
+    #[default]
+    Public,
+    /// The hosts that only the region's own VPCs reach.
+    Vpc,
+}
+
+/// Where OOS is: `explicit` if there is one, else what region and network give.
+///
+/// # Errors
+/// When the region is malformed or the final URL is off the policy.
+pub fn oos(
+    policy: &EndpointPolicy,
+    explicit: Option<&str>,
+    region: &str,
+    network: Network,
+) -> Result<Endpoint, EndpointError> {
+    match explicit {
+        Some(url) => policy.check(url, &OOS),
+        None => policy.check(&regional("oos", region, network)?, &OOS),
+    }
+}
+
+/// Where STS is: `explicit` if there is one, else what region and network give, which is the
+/// global host for regions that have none of their own.
+///
+/// # Errors
+/// When the region is malformed or the final URL is off the policy.
+pub fn sts(
+    policy: &EndpointPolicy,
+    explicit: Option<&str>,
+    region: &str,
+    network: Network,
+) -> Result<Endpoint, EndpointError> {
+    match explicit {
+        Some(url) => policy.check(url, &STS),
+        None if REGIONS_WITHOUT_STS.contains(&region) => policy.check(GLOBAL_STS, &STS),
+        None => policy.check(&regional("sts", region, network)?, &STS),
+    }
+}
+
+/// The STS host that serves every region, for identities that know no region.
+///
+/// # Errors
+/// None in practice: the host is on the pattern.
+pub fn global_sts(policy: &EndpointPolicy) -> Result<Endpoint, EndpointError> {
+    policy.check(GLOBAL_STS, &STS)
+}
+
+fn regional(service: &str, region: &str, network: Network) -> Result<String, EndpointError> {
+    if !is_region(region) {
+        return Err(EndpointError::Region);
+    }
+    let vpc = match network {
+        Network::Public => "",
+        Network::Vpc => "-vpc",
+    };
+    Ok(format!("https://{service}{vpc}.{region}.aliyuncs.com"))
+}
+
+// === impl Network ===
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "Public",
+            Self::Vpc => "Vpc",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_follow_region_and_network() {
+        let policy = EndpointPolicy::default();
+        let host = |found: Result<Endpoint, EndpointError>| found.unwrap().host().to_owned();
+        let (public, vpc) = (Network::Public, Network::Vpc);
+        let region = "cn-hangzhou";
+        let table = [
+            (
+                oos(&policy, None, region, public),
+                "oos.cn-hangzhou.aliyuncs.com",
+            ),
+            (
+                oos(&policy, None, region, vpc),
+                "oos-vpc.cn-hangzhou.aliyuncs.com",
+            ),
+            (
+                sts(&policy, None, region, public),
+                "sts.cn-hangzhou.aliyuncs.com",
+            ),
+            (
+                sts(&policy, None, region, vpc),
+                "sts-vpc.cn-hangzhou.aliyuncs.com",
+            ),
+            (sts(&policy, None, "ap-south-1", vpc), "sts.aliyuncs.com"),
+            (global_sts(&policy), "sts.aliyuncs.com"),
+        ];
+        for (found, expected) in table {
+            assert_eq!(host(found), expected);
+        }
+    }
+
+    #[test]
+    fn a_region_cannot_smuggle_a_host() {
+        let policy = EndpointPolicy::new([], true).unwrap();
+        for region in ["x.evil.com/#", "evil.com/?", "a@evil.com:1", "", "cn-x\\"] {
+            let refused = Err(EndpointError::Region);
+            assert_eq!(oos(&policy, None, region, Network::Public), refused);
+            assert_eq!(sts(&policy, None, region, Network::Vpc), refused);
+        }
+    }
+
+    #[test]
+    fn one_service_does_not_pass_for_another() {
+        let policy = EndpointPolicy::default();
+        let kms = Some("https://kms.cn-hangzhou.aliyuncs.com");
+        assert!(oos(&policy, kms, "cn-hangzhou", Network::Public).is_err());
+        assert!(sts(&policy, kms, "cn-hangzhou", Network::Public).is_err());
+    }
+}

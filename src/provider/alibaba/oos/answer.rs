@@ -1,0 +1,128 @@
+//! What OOS answers, and how it is matched to what was asked. It makes no calls.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Deserializer};
+
+use super::super::call;
+use crate::provider::{Answer, CallError, Class, Fetched};
+use crate::secret_bytes::SecretBytes;
+
+/// The answer of `GetSecretParameter`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct One {
+    request_id: Option<String>,
+    parameter: Parameter,
+}
+
+/// The answer of `GetSecretParameters`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Many {
+    request_id: Option<String>,
+    #[serde(default)]
+    parameters: Vec<Parameter>,
+    #[serde(default)]
+    invalid_parameters: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    name: String,
+    #[serde(default, deserialize_with = "call::value")]
+    value: Option<SecretBytes>,
+    #[serde(default, deserialize_with = "number_or_text")]
+    parameter_version: Option<String>,
+}
+
+// === impl One ===
+
+impl One {
+    /// The value, if it is that of `name` and, where one was asked for, of `version`.
+    pub(super) fn read(self, name: &str, version: Option<&str>) -> Answer {
+        let request_id = self.request_id.as_deref();
+        if self.parameter.name != name {
+            return Err(protocol("UnknownName", request_id));
+        }
+        let fetched = self.parameter.read(request_id)?;
+        if version.is_some() && fetched.version.is_some() && fetched.version.as_deref() != version {
+            return Err(protocol("WrongVersion", request_id));
+        }
+        Ok(fetched)
+    }
+}
+
+// === impl Many ===
+
+impl Many {
+    /// The answers to `names`, in their order.
+    ///
+    /// # Errors
+    /// [`Class::Protocol`] when the answer speaks of a name that was not asked for, or of one twice:
+    /// then no part of it can be trusted.
+    pub(super) fn read(self, names: &[&str]) -> Result<Vec<Answer>, CallError> {
+        let request_id = self.request_id.as_deref();
+        let asked: HashSet<&str> = names.iter().copied().collect();
+        let mut answers: HashMap<String, Answer> = HashMap::with_capacity(names.len());
+        let missing = self.invalid_parameters.into_iter().map(|name| {
+            let error = CallError::new(Class::NotFound, "InvalidParameters");
+            (name, Err(error.with_request_id(request_id)))
+        });
+        let found = self.parameters.into_iter().map(|mut parameter| {
+            let name = std::mem::take(&mut parameter.name);
+            (name, parameter.read(request_id))
+        });
+        for (name, answer) in missing.chain(found) {
+            if !asked.contains(name.as_str()) {
+                return Err(protocol("UnknownName", request_id));
+            }
+            if answers.insert(name, answer).is_some() {
+                return Err(protocol("DuplicateName", request_id));
+            }
+        }
+        let answer = |name: &&str| {
+            let unmentioned = || Err(protocol("UnmentionedName", request_id));
+            answers.remove(*name).unwrap_or_else(unmentioned)
+        };
+        Ok(names.iter().map(answer).collect())
+    }
+}
+
+// === impl Parameter ===
+
+impl Parameter {
+    /// The value. An empty one cannot exist in OOS, so it is a broken answer and never a value.
+    fn read(self, request_id: Option<&str>) -> Answer {
+        match self.value {
+            Some(value) if !value.is_empty() => Ok(Fetched {
+                value,
+                version: self.parameter_version,
+            }),
+            _ => Err(protocol("EmptyValue", request_id)),
+        }
+    }
+}
+
+fn protocol(code: &str, request_id: Option<&str>) -> CallError {
+    CallError::new(Class::Protocol, code).with_request_id(request_id)
+}
+
+/// Versions are numbers in the schema and texts in some of the vendor's samples.
+fn number_or_text<'de, D>(decoder: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Version {
+        Number(u64),
+        Text(String),
+    }
+    let version = Option::<Version>::deserialize(decoder)?;
+    Ok(version.map(|version| match version {
+        Version::Number(number) => number.to_string(),
+        Version::Text(text) => text,
+    }))
+}
