@@ -95,7 +95,12 @@ pub enum Joined {
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Origin({:?} as {:?})", self.provider.address(), self.identity.id)
+        write!(
+            f,
+            "Origin({:?} as {:?})",
+            self.provider.address(),
+            self.identity.id()
+        )
     }
 }
 
@@ -104,7 +109,10 @@ impl fmt::Debug for Origin {
 impl ObjectKey {
     /// The key of `namespace/name`.
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 

@@ -26,12 +26,18 @@ pub(super) type BatchResult = Result<Vec<Result<Arc<Held>, CallError>>, CallFail
 impl Table {
     /// Takes in what came back for a batch.
     pub fn arrive(&mut self, departure: Departure, result: BatchResult, now: Now) {
-        let Departure { group: group_id, origin, batch, sent, .. } = departure;
+        let Departure {
+            group: group_id,
+            origin,
+            batch,
+            sent,
+            ..
+        } = departure;
         self.in_flight -= 1;
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
         }
-        let identity = origin.identity.id;
+        let identity = origin.identity.id();
         if let Some(park) = self.parked.get_mut(&identity) {
             park.probing = false;
         }
@@ -72,10 +78,15 @@ impl Table {
     fn land(&mut self, rows: &[RowId]) -> Vec<(RowId, Arc<str>)> {
         let mut wanted = Vec::new();
         for id in rows {
-            let Some(row) = self.rows.get_mut(id) else { continue };
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
             let again = matches!(row.place, Place::InFlight { again: true, .. });
             row.place = Place::Resting;
-            let waiter = row.waiters.last().and_then(|waiter| self.objects.get(waiter));
+            let waiter = row
+                .waiters
+                .last()
+                .and_then(|waiter| self.objects.get(waiter));
             if let Some(object) = waiter.filter(|_| again) {
                 wanted.push((*id, Arc::clone(&object.key.namespace)));
             }
@@ -117,8 +128,13 @@ impl Table {
         now: Now,
     ) {
         let rows = &batch.rows;
-        let refused = matches!(error.class, Class::NotFound | Class::Denied | Class::Invalid);
-        let Some(group) = self.groups.get_mut(&group_id) else { return };
+        let refused = matches!(
+            error.class,
+            Class::NotFound | Class::Denied | Class::Invalid
+        );
+        let Some(group) = self.groups.get_mut(&group_id) else {
+            return;
+        };
         if refused {
             group.dark = false;
         }
@@ -137,7 +153,10 @@ impl Table {
         }
         let unclear = matches!(error.class, Class::Unavailable | Class::Protocol);
         if rows.len() > 1 && unclear && !group.dark && group.search.is_none() {
-            group.search = Some(Search { left: rows.len(), ..Search::default() });
+            group.search = Some(Search {
+                left: rows.len(),
+                ..Search::default()
+            });
             for row in rows {
                 self.part(group_id, vec![*row], Purpose::Isolate);
             }
@@ -158,8 +177,12 @@ impl Table {
         if batch.purpose != Purpose::Isolate {
             return;
         }
-        let Some(group) = self.groups.get_mut(&group_id) else { return };
-        let Some(search) = group.search.as_mut() else { return };
+        let Some(group) = self.groups.get_mut(&group_id) else {
+            return;
+        };
+        let Some(search) = group.search.as_mut() else {
+            return;
+        };
         search.left = search.left.saturating_sub(batch.rows.len());
         search.succeeded |= answered;
         if !answered {
@@ -168,7 +191,9 @@ impl Table {
         if search.left > 0 {
             return;
         }
-        let Some(search) = group.search.take() else { return };
+        let Some(search) = group.search.take() else {
+            return;
+        };
         group.dark = !search.succeeded;
         if search.succeeded {
             for row in search.failed {
@@ -179,7 +204,9 @@ impl Table {
 
     fn part(&mut self, group: GroupId, rows: Vec<RowId>, purpose: Purpose) {
         for id in &rows {
-            let Some(row) = self.rows.get_mut(id) else { continue };
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
             row.place = Place::Queued;
             let due = row.due;
             if let (Some(group), Some(due)) = (self.groups.get_mut(&group), due) {
@@ -198,13 +225,18 @@ impl Table {
     }
 
     fn succeed(&mut self, id: RowId, held: Arc<Held>, now: Now) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
         row.place = Place::Resting;
         if row.failure.take().is_some() {
             row.epoch += 1;
         }
         let version = held.fetched.version.as_deref().map(Arc::from);
-        row.seen = Some(Seen { digest: held.digest, version });
+        row.seen = Some(Seen {
+            digest: held.digest,
+            version,
+        });
         row.fetched = Some(now.wall);
         let mut unapplied = false;
         for subscriber in &row.subscribers {
@@ -227,15 +259,27 @@ impl Table {
     }
 
     fn fail(&mut self, id: RowId, error: &CallError, sent: Instant, parked: bool, now: Now) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
         row.place = Place::Resting;
         row.value = None;
         let same = |old: &CallError| old.class == error.class && old.code() == error.code();
         let failure = match row.failure.take().filter(|old| same(&old.error)) {
-            Some(old) => Failure { count: old.count.saturating_add(1), at: now.at, parked, ..old },
+            Some(old) => Failure {
+                count: old.count.saturating_add(1),
+                at: now.at,
+                parked,
+                ..old
+            },
             None => {
                 row.epoch += 1;
-                Failure { error: Arc::new(error.clone()), count: 1, at: now.at, parked }
+                Failure {
+                    error: Arc::new(error.clone()),
+                    count: 1,
+                    at: now.at,
+                    parked,
+                }
             }
         };
         for subscriber in &row.subscribers {
@@ -270,15 +314,28 @@ impl Table {
             _ => Arc::new(error.clone()),
         };
         let until = now.at + wait;
-        let park = Park { error: first, failures, until, probing: false };
+        let park = Park {
+            error: first,
+            failures,
+            until,
+            probing: false,
+        };
         self.parked.insert(identity, park);
         let groups: Vec<GroupId> = self.groups_of(identity);
         for group_id in groups {
-            let Some(group) = self.groups.get_mut(&group_id) else { continue };
+            let Some(group) = self.groups.get_mut(&group_id) else {
+                continue;
+            };
             group.search = None;
             let mut rows: Vec<RowId> = group.parts.drain(..).flat_map(|part| part.rows).collect();
             rows.extend(group.fast.clear());
-            rows.extend(group.queue.iter().take_while(|(due, _)| *due <= now.at).map(|(_, id)| *id));
+            rows.extend(
+                group
+                    .queue
+                    .iter()
+                    .take_while(|(due, _)| *due <= now.at)
+                    .map(|(_, id)| *id),
+            );
             for row in rows {
                 // Whatever waits for the row is answered: the probe is the identity's, not theirs.
                 self.fail(row, &error, now.at, true, now);
@@ -305,8 +362,12 @@ impl Table {
     }
 
     fn groups_of(&self, identity: IdentityId) -> Vec<GroupId> {
-        let belongs = |group: &super::group::Group| group.origin.identity.id == identity;
-        self.groups.iter().filter(|(_, group)| belongs(group)).map(|(id, _)| *id).collect()
+        let belongs = |group: &super::group::Group| group.origin.identity.id() == identity;
+        self.groups
+            .iter()
+            .filter(|(_, group)| belongs(group))
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     fn parked_rows(&self, group: GroupId) -> Vec<RowId> {
@@ -315,11 +376,18 @@ impl Table {
                 && row.place == Place::Resting
                 && row.failure.as_ref().is_some_and(|failure| failure.parked)
         };
-        self.rows.iter().filter(|(_, row)| parked(row)).map(|(id, _)| *id).collect()
+        self.rows
+            .iter()
+            .filter(|(_, row)| parked(row))
+            .map(|(id, _)| *id)
+            .collect()
     }
 }
 
 /// Whether an answer of this class shows that the cloud accepted the identity.
 fn proves_identity(class: Class) -> bool {
-    matches!(class, Class::NotFound | Class::Denied | Class::Invalid | Class::Throttled)
+    matches!(
+        class,
+        Class::NotFound | Class::Denied | Class::Invalid | Class::Throttled
+    )
 }

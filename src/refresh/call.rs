@@ -44,11 +44,19 @@ impl Caller {
         observer: Arc<dyn CallObserver>,
         deadline: Duration,
     ) -> Self {
-        Self { credentials, observer, deadline }
+        Self {
+            credentials,
+            observer,
+            deadline,
+        }
     }
 
     /// Reads `keys` from `origin`.
-    pub async fn call(&self, origin: &Origin, keys: &[RemoteKey]) -> Result<Vec<Answer>, CallFailure> {
+    pub async fn call(
+        &self,
+        origin: &Origin,
+        keys: &[RemoteKey],
+    ) -> Result<Vec<Answer>, CallFailure> {
         let deadline = Instant::now() + self.deadline;
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
@@ -68,7 +76,12 @@ impl Caller {
                 .unwrap_or_else(|_| Err(deadline_exceeded()));
             let class = answers.as_ref().err().map(|error| error.class);
             let provider = &origin.provider;
-            self.observer.called(provider.name(), provider.action(keys), class, sent.elapsed());
+            self.observer.called(
+                provider.name(),
+                provider.action(keys),
+                class,
+                sent.elapsed(),
+            );
             let error = match answers {
                 Ok(answers) if answers.len() == keys.len() => return Ok(answers),
                 Ok(_) => CallError::new(Class::Protocol, "AnswerCount"),
@@ -76,14 +89,17 @@ impl Caller {
             };
             match error.class {
                 Class::Unauthenticated => {
-                    self.credentials.discard(&origin.identity.id, &credentials);
+                    self.credentials
+                        .discard(&origin.identity.id(), &credentials);
                     if refused {
                         return Err(CallFailure::Identity(error));
                     }
                     refused = true;
                 }
                 Class::Throttled | Class::Unavailable => {
-                    let Some(wait) = waits.next() else { return Err(CallFailure::Call(error)) };
+                    let Some(wait) = waits.next() else {
+                        return Err(CallFailure::Call(error));
+                    };
                     let wait = error.retry_after.map_or(wait, |hint| wait.max(hint));
                     if Instant::now() + wait >= deadline {
                         return Err(CallFailure::Call(error));

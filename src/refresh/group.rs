@@ -84,7 +84,10 @@ impl FastLane {
 
     pub fn clear(&mut self) -> Vec<RowId> {
         self.turns.clear();
-        std::mem::take(&mut self.waiting).into_values().flatten().collect()
+        std::mem::take(&mut self.waiting)
+            .into_values()
+            .flatten()
+            .collect()
     }
 
     /// The next row by turn, if `wanted` takes it; otherwise it keeps its turn.
@@ -146,22 +149,26 @@ impl Group {
         let provider = Arc::clone(&self.origin);
         let most = provider.provider.capabilities().batch.max(1);
         let sociable = |id: RowId| {
-            rows.get(&id).is_some_and(|row| {
-                row.sociable(now) && provider.provider.batchable(&row.key)
-            })
+            rows.get(&id)
+                .is_some_and(|row| row.sociable(now) && provider.provider.batchable(&row.key))
         };
         let mut taken = Vec::new();
         while taken.len() < most {
             let alone = taken.is_empty();
             let gone = |id: &RowId| !rows.contains_key(id);
-            let Some(row) = self.fast.pop_if(|id| alone || gone(&id) || sociable(id)) else { break };
+            let Some(row) = self.fast.pop_if(|id| alone || gone(&id) || sociable(id)) else {
+                break;
+            };
             if gone(&row) {
                 continue;
             }
             self.forget_due(rows, row);
             taken.push(row);
             if !sociable(row) {
-                return Some(Batch { rows: taken, purpose: Purpose::Refresh });
+                return Some(Batch {
+                    rows: taken,
+                    purpose: Purpose::Refresh,
+                });
             }
         }
         let soon: Vec<(Instant, RowId)> = self.queue.iter().take(LOOK_AHEAD).copied().collect();
@@ -170,11 +177,18 @@ impl Group {
                 break;
             }
             let Some(row) = rows.get(&id) else { continue };
-            let early = if row.failure.is_some() { now } else { now + row.slots().early() };
+            let early = if row.failure.is_some() {
+                now
+            } else {
+                now + row.slots().early()
+            };
             let overdue = due <= now;
             if taken.is_empty() && overdue && !sociable(id) {
                 self.queue.remove(&(due, id));
-                return Some(Batch { rows: vec![id], purpose: Purpose::Refresh });
+                return Some(Batch {
+                    rows: vec![id],
+                    purpose: Purpose::Refresh,
+                });
             }
             let due_enough = overdue || (!taken.is_empty() && due <= early);
             if due_enough && sociable(id) {
@@ -182,7 +196,10 @@ impl Group {
                 taken.push(id);
             }
         }
-        (!taken.is_empty()).then_some(Batch { rows: taken, purpose: Purpose::Refresh })
+        (!taken.is_empty()).then_some(Batch {
+            rows: taken,
+            purpose: Purpose::Refresh,
+        })
     }
 
     /// Removes a row's due time from the queue, because it leaves early.

@@ -58,7 +58,15 @@ impl Hub {
         let table = Table::new(key.clone(), limits);
         let held = Arc::clone(&table.held);
         let changed = Notify::new();
-        let hub = Self { table: Mutex::new(table), changed, caller, clock, key, held, wakes };
+        let hub = Self {
+            table: Mutex::new(table),
+            changed,
+            caller,
+            clock,
+            key,
+            held,
+            wakes,
+        };
         (Arc::new(hub), woken)
     }
 
@@ -99,7 +107,10 @@ impl Hub {
         let now = Instant::now();
         let held_bytes = self.held.load(Ordering::Relaxed);
         let table = self.lock();
-        HubFigures { held_bytes, ..table.figures(now) }
+        HubFigures {
+            held_bytes,
+            ..table.figures(now)
+        }
     }
 
     /// Sends what is due until `shutdown` ends. Calls that are under way are not waited for.
@@ -135,16 +146,27 @@ impl Hub {
 
     async fn travel(self: Arc<Self>, departure: Departure) {
         let call = self.caller.call(&departure.origin, &departure.keys);
-        let result = AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_panic| {
-            tracing::error!(provider = departure.origin.provider.name(), "a call panicked");
-            Err(CallFailure::Call(CallError::new(Class::Protocol, "Panicked")))
-        });
+        let result = AssertUnwindSafe(call)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_panic| {
+                tracing::error!(
+                    provider = departure.origin.provider.name(),
+                    "a call panicked"
+                );
+                Err(CallFailure::Call(CallError::new(
+                    Class::Protocol,
+                    "Panicked",
+                )))
+            });
         let result: BatchResult = result.map(|answers| {
             let keys = departure.keys.iter();
             let hold = |(key, fetched): (&RemoteKey, Fetched)| {
                 self.hold(&departure.origin, key, fetched, departure.sent)
             };
-            keys.zip(answers).map(|(key, answer)| answer.map(|fetched| hold((key, fetched)))).collect()
+            keys.zip(answers)
+                .map(|(key, answer)| answer.map(|fetched| hold((key, fetched))))
+                .collect()
         });
         let now = self.now();
         self.with(|table| table.arrive(departure, result, now));
@@ -177,6 +199,9 @@ impl Hub {
     }
 
     fn now(&self) -> Now {
-        Now { wall: self.clock.now(), at: Instant::now() }
+        Now {
+            wall: self.clock.now(),
+            at: Instant::now(),
+        }
     }
 }

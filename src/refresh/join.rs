@@ -38,9 +38,15 @@ enum Offer {
 impl Table {
     /// Joins the object's rows, or collects the answers of an earlier join.
     pub fn join(&mut self, object: &ObjectKey, request: Join, now: Now) -> Joined {
-        let Some((id, rows)) = self.rows_of(object) else { return Joined::Ready(Vec::new()) };
+        let Some((id, rows)) = self.rows_of(object) else {
+            return Joined::Ready(Vec::new());
+        };
         let same = |waiting: &Waiting| waiting.request.anew == request.anew;
-        let running = self.objects.get(&id).and_then(|o| o.waiting.as_ref()).is_some_and(same);
+        let running = self
+            .objects
+            .get(&id)
+            .and_then(|o| o.waiting.as_ref())
+            .is_some_and(same);
         if !running {
             let waiting = self.start_join(id, &rows, request, now.at);
             if let Some(object) = self.objects.get_mut(&id) {
@@ -52,8 +58,15 @@ impl Table {
 
     /// Gives up a join, so that its values are let go.
     pub fn cancel(&mut self, object: &ObjectKey) {
-        let Some((id, rows)) = self.rows_of(object) else { return };
-        if self.objects.get_mut(&id).and_then(|object| object.waiting.take()).is_some() {
+        let Some((id, rows)) = self.rows_of(object) else {
+            return;
+        };
+        if self
+            .objects
+            .get_mut(&id)
+            .and_then(|object| object.waiting.take())
+            .is_some()
+        {
             for row in rows {
                 if let Some(row) = self.rows.get_mut(&row) {
                     row.waiters.retain(|waiter| *waiter != id);
@@ -64,12 +77,18 @@ impl Table {
 
     /// Hands a row's answer to those who wait for it, save those who want a later one.
     pub(super) fn answer_waiters(&mut self, id: RowId, sent: Instant, answer: &JoinAnswer) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
         let waiters = std::mem::take(&mut row.waiters);
         let mut later = Vec::new();
         for object in waiters {
-            let Some(entry) = self.objects.get_mut(&object) else { continue };
-            let Some(waiting) = entry.waiting.as_mut() else { continue };
+            let Some(entry) = self.objects.get_mut(&object) else {
+                continue;
+            };
+            let Some(waiting) = entry.waiting.as_mut() else {
+                continue;
+            };
             if sent < waiting.since {
                 later.push(object);
             } else if waiting.answers.insert(id, answer.clone()).is_none() {
@@ -86,7 +105,9 @@ impl Table {
 
     /// Puts a resting row into the fast lane.
     pub(super) fn hurry(&mut self, id: RowId, namespace: &Arc<str>, now: Instant) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
         match &mut row.place {
             Place::Queued => return,
             Place::InFlight { again, .. } => {
@@ -110,8 +131,16 @@ impl Table {
             Some(_) => now,
             None => now.checked_sub(KEEP).unwrap_or(now),
         };
-        let mut waiting = Waiting { request, since, answers: HashMap::new(), left: 0 };
-        let namespace = self.objects.get(&id).map(|object| Arc::clone(&object.key.namespace));
+        let mut waiting = Waiting {
+            request,
+            since,
+            answers: HashMap::new(),
+            left: 0,
+        };
+        let namespace = self
+            .objects
+            .get(&id)
+            .map(|object| Arc::clone(&object.key.namespace));
         let mut distinct = rows.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
@@ -139,8 +168,13 @@ impl Table {
     }
 
     fn offer(&self, id: RowId, request: Join, since: Instant, now: Instant) -> Offer {
-        let Some(row) = self.rows.get(&id) else { return Offer::Wanted };
-        let identity = self.groups.get(&row.group).map(|group| group.origin.identity.id);
+        let Some(row) = self.rows.get(&id) else {
+            return Offer::Wanted;
+        };
+        let identity = self
+            .groups
+            .get(&row.group)
+            .map(|group| group.origin.identity.id());
         if let Some(park) = identity.and_then(|id| self.parked.get(&id))
             && (park.probing || park.until > now)
         {
@@ -162,10 +196,16 @@ impl Table {
     }
 
     fn collect(&mut self, id: ObjectId, rows: &[RowId]) -> Joined {
-        let Some(object) = self.objects.get_mut(&id) else { return Joined::Ready(Vec::new()) };
+        let Some(object) = self.objects.get_mut(&id) else {
+            return Joined::Ready(Vec::new());
+        };
         let Some(waiting) = object.waiting.take_if(|waiting| waiting.left == 0) else {
             return Joined::Pending;
         };
-        Joined::Ready(rows.iter().filter_map(|row| waiting.answers.get(row).cloned()).collect())
+        Joined::Ready(
+            rows.iter()
+                .filter_map(|row| waiting.answers.get(row).cloned())
+                .collect(),
+        )
     }
 }

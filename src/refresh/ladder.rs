@@ -34,7 +34,9 @@ pub fn next_try(error: &CallError, failures: u32, interval: Duration) -> NextTry
 }
 
 fn doubling(first: Duration, most: Duration, failures: u32) -> Duration {
-    let steps = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX).min(64);
+    let steps = usize::try_from(failures.saturating_sub(1))
+        .unwrap_or(usize::MAX)
+        .min(64);
     ExponentialBuilder::default()
         .with_min_delay(first)
         .with_max_delay(most)
@@ -73,7 +75,11 @@ mod tests {
         assert_eq!(table.map(|row| row.0), Class::ALL);
         for (class, first, ceiling) in table {
             assert_eq!(after(class, 1, HOUR), first, "{class:?}, first failure");
-            assert_eq!(after(class, 1_000_000, HOUR), ceiling, "{class:?}, many failures");
+            assert_eq!(
+                after(class, 1_000_000, HOUR),
+                ceiling,
+                "{class:?}, many failures"
+            );
         }
     }
 
@@ -85,7 +91,10 @@ mod tests {
 
     #[test]
     fn a_short_interval_does_not_make_denied_reads_frequent() {
-        assert_eq!(after(Class::Denied, 50, Duration::from_secs(10)), seconds(1_800));
+        assert_eq!(
+            after(Class::Denied, 50, Duration::from_secs(10)),
+            seconds(1_800)
+        );
     }
 
     #[test]

@@ -115,13 +115,19 @@ impl Held {
         total: &Arc<AtomicUsize>,
     ) -> Self {
         total.fetch_add(fetched.value.len(), Ordering::Relaxed);
-        Self { fetched, digest, sent, total: Arc::clone(total) }
+        Self {
+            fetched,
+            digest,
+            sent,
+            total: Arc::clone(total),
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.fetched.value.len(), Ordering::Relaxed);
+        self.total
+            .fetch_sub(self.fetched.value.len(), Ordering::Relaxed);
     }
 }
 
@@ -149,7 +155,11 @@ impl Row {
 
     /// The shortest interval anybody asked for.
     pub fn interval(&self) -> Duration {
-        self.subscribers.iter().map(|s| s.interval).min().unwrap_or(Duration::from_secs(3_600))
+        self.subscribers
+            .iter()
+            .map(|s| s.interval)
+            .min()
+            .unwrap_or(Duration::from_secs(3_600))
     }
 
     pub fn slots(&self) -> Slots {
@@ -162,7 +172,10 @@ impl Row {
     }
 
     pub fn subscriber(&mut self, object: ObjectId) -> Option<&mut Subscriber> {
-        let at = self.subscribers.binary_search_by_key(&object, |s| s.object).ok()?;
+        let at = self
+            .subscribers
+            .binary_search_by_key(&object, |s| s.object)
+            .ok()?;
         self.subscribers.get_mut(at)
     }
 
@@ -175,7 +188,12 @@ impl Row {
             }
             Err(at) => {
                 let seen_epoch = self.epoch;
-                let subscriber = Subscriber { object, interval, applied, seen_epoch };
+                let subscriber = Subscriber {
+                    object,
+                    interval,
+                    applied,
+                    seen_epoch,
+                };
                 self.subscribers.insert(at, subscriber);
             }
         }

@@ -23,7 +23,10 @@ impl Slots {
     pub fn new(interval: Duration, hash: u64) -> Self {
         let interval = interval.max(Duration::from_millis(1));
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-        Self { interval, phase: Duration::from_millis(hash % millis) }
+        Self {
+            interval,
+            phase: Duration::from_millis(hash % millis),
+        }
     }
 
     /// How long before a slot a fetch may happen and still satisfy it.
@@ -70,8 +73,16 @@ mod tests {
     fn a_fetch_shortly_before_a_slot_satisfies_it_and_moves_nothing() {
         let slots = slots(1_000, 300);
         assert_eq!(slots.next_after_fetch(at(10_250)), at(11_300));
-        assert_eq!(slots.next_after_fetch(at(10_200)), at(11_300), "exactly a tenth before");
-        assert_eq!(slots.next_after_fetch(at(10_199)), at(10_300), "a little too early");
+        assert_eq!(
+            slots.next_after_fetch(at(10_200)),
+            at(11_300),
+            "exactly a tenth before"
+        );
+        assert_eq!(
+            slots.next_after_fetch(at(10_199)),
+            at(10_300),
+            "a little too early"
+        );
     }
 
     #[test]

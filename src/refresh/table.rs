@@ -91,7 +91,11 @@ pub(super) struct Table {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight_per_group: 8, in_flight: 512, held_bytes: 16 << 20 }
+        Self {
+            in_flight_per_group: 8,
+            in_flight: 512,
+            held_bytes: 16 << 20,
+        }
     }
 }
 
@@ -127,7 +131,9 @@ impl Table {
             let row = self.row_id(&need);
             // Two entries that name one row are one subscription: the shorter interval rules.
             let repeated = rows.contains(&row);
-            let Some(state) = self.rows.get_mut(&row) else { continue };
+            let Some(state) = self.rows.get_mut(&row) else {
+                continue;
+            };
             let known = state.subscriber(id).map(|s| s.interval);
             let interval = match known {
                 Some(other) if repeated => other.min(need.interval),
@@ -137,7 +143,9 @@ impl Table {
             rows.push(row);
             self.reschedule(row, now);
         }
-        let Some(entry) = self.objects.get_mut(&id) else { return false };
+        let Some(entry) = self.objects.get_mut(&id) else {
+            return false;
+        };
         if entry.rows == rows {
             return false;
         }
@@ -149,14 +157,20 @@ impl Table {
 
     /// Forgets `object` and every row that only it needed.
     pub fn unsubscribe(&mut self, object: &ObjectKey) {
-        let Some(id) = self.object_ids.remove(object) else { return };
-        let Some(entry) = self.objects.remove(&id) else { return };
+        let Some(id) = self.object_ids.remove(object) else {
+            return;
+        };
+        let Some(entry) = self.objects.remove(&id) else {
+            return;
+        };
         self.leave(id, entry.rows.iter());
     }
 
     /// What is known of the object's rows, in the order of its needs, and marks it as seen.
     pub fn look(&mut self, object: &ObjectKey) -> Vec<View> {
-        let Some((id, rows)) = self.rows_of(object) else { return Vec::new() };
+        let Some((id, rows)) = self.rows_of(object) else {
+            return Vec::new();
+        };
         let view = |row: &mut Row| {
             let epoch = row.epoch;
             if let Some(subscriber) = row.subscriber(id) {
@@ -168,12 +182,16 @@ impl Table {
                 (None, None) => View::Unknown,
             }
         };
-        rows.iter().map(|row| self.rows.get_mut(row).map_or(View::Unknown, view)).collect()
+        rows.iter()
+            .map(|row| self.rows.get_mut(row).map_or(View::Unknown, view))
+            .collect()
     }
 
     /// Notes what is in the object's Secret now, in the order of its needs.
     pub fn applied(&mut self, object: &ObjectKey, digests: &[Option<Digest>]) {
-        let Some((id, rows)) = self.rows_of(object) else { return };
+        let Some((id, rows)) = self.rows_of(object) else {
+            return;
+        };
         for (row, digest) in rows.iter().zip(digests) {
             if let Some(subscriber) = self.rows.get_mut(row).and_then(|row| row.subscriber(id)) {
                 subscriber.applied = *digest;
@@ -195,10 +213,17 @@ impl Table {
             }
             // What was noted may have passed by: another group may be probing the identity.
             self.note(group, now.at);
-            if self.groups.get(&group).is_none_or(|g| g.noted.is_none_or(|time| time > now.at)) {
+            if self
+                .groups
+                .get(&group)
+                .is_none_or(|g| g.noted.is_none_or(|time| time > now.at))
+            {
                 continue;
             }
-            let batch = self.groups.get_mut(&group).and_then(|g| g.take(&self.rows, now.at));
+            let batch = self
+                .groups
+                .get_mut(&group)
+                .and_then(|g| g.take(&self.rows, now.at));
             if let Some(departure) = batch.and_then(|batch| self.send(group, batch, now)) {
                 return Some(departure);
             }
@@ -211,7 +236,10 @@ impl Table {
 
     /// The table's figures, less the bytes held.
     pub fn figures(&self, now: Instant) -> HubFigures {
-        let mut figures = HubFigures { rows: self.rows.len(), ..HubFigures::default() };
+        let mut figures = HubFigures {
+            rows: self.rows.len(),
+            ..HubFigures::default()
+        };
         figures.parked = self.parked.len();
         for group in self.groups.values() {
             let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
@@ -227,7 +255,11 @@ impl Table {
     /// The objects that were woken since the last call.
     pub fn take_wakes(&mut self) -> Vec<ObjectKey> {
         let wakes = std::mem::take(&mut self.wakes);
-        wakes.iter().filter_map(|id| self.objects.get(id)).map(|o| o.key.clone()).collect()
+        wakes
+            .iter()
+            .filter_map(|id| self.objects.get(id))
+            .map(|o| o.key.clone())
+            .collect()
     }
 
     /// When [`depart`](Self::depart) is worth asking again, if nothing happens before.
@@ -240,8 +272,10 @@ impl Table {
     /// Writes the group's next time into the agenda.
     pub(super) fn note(&mut self, id: GroupId, now: Instant) {
         let most = self.limits.in_flight_per_group;
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        let park = self.parked.get(&group.origin.identity.id);
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let park = self.parked.get(&group.origin.identity.id());
         let next = match park {
             Some(park) if park.probing => None,
             Some(park) => group.next_time(now, 1).map(|time| time.max(park.until)),
@@ -260,7 +294,9 @@ impl Table {
 
     /// Gives a row a new due time.
     pub(super) fn set_due(&mut self, id: RowId, due: Option<Instant>, now: Instant) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
         let old = std::mem::replace(&mut row.due, due);
         let resting = row.place == Place::Resting;
         let group_id = row.group;
@@ -283,12 +319,16 @@ impl Table {
     /// Makes a healthy row due at its next slot, if the interval is not the one it was scheduled by:
     /// subscribing again moves nothing.
     fn reschedule(&mut self, id: RowId, now: Now) {
-        let Some(row) = self.rows.get(&id) else { return };
+        let Some(row) = self.rows.get(&id) else {
+            return;
+        };
         let slots = row.slots();
         if row.failure.is_some() || row.place != Place::Resting || row.scheduled == Some(slots) {
             return;
         }
-        let slot = row.fetched.map_or(slots.next_after(now.wall), |at| slots.next_after_fetch(at));
+        let slot = row
+            .fetched
+            .map_or(slots.next_after(now.wall), |at| slots.next_after_fetch(at));
         if let Some(row) = self.rows.get_mut(&id) {
             row.scheduled = Some(slots);
         }
@@ -304,22 +344,38 @@ impl Table {
         group.in_flight += 1;
         self.in_flight += 1;
         let origin = Arc::clone(&group.origin);
-        if let Some(park) = self.parked.get_mut(&origin.identity.id) {
+        if let Some(park) = self.parked.get_mut(&origin.identity.id()) {
             park.probing = true;
         }
         let mut keys = Vec::with_capacity(batch.rows.len());
         for id in &batch.rows {
-            let Some(row) = self.rows.get_mut(id) else { continue };
-            row.place = Place::InFlight { sent: now.at, again: false };
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
+            row.place = Place::InFlight {
+                sent: now.at,
+                again: false,
+            };
             keys.push(RemoteKey::clone(&row.key));
         }
         self.note(group_id, now.at);
-        Some(Departure { group: group_id, origin, batch, keys, sent: now.at })
+        Some(Departure {
+            group: group_id,
+            origin,
+            batch,
+            keys,
+            sent: now.at,
+        })
     }
 
     /// Drops values that were kept long enough.
     fn expire(&mut self, now: Instant) {
-        while let Some((time, id)) = self.keeping.first().copied().filter(|(time, _)| *time <= now) {
+        while let Some((time, id)) = self
+            .keeping
+            .first()
+            .copied()
+            .filter(|(time, _)| *time <= now)
+        {
             self.keeping.remove(&(time, id));
             if let Some(row) = self.rows.get_mut(&id) {
                 row.value = None;
@@ -333,18 +389,26 @@ impl Table {
         }
         let id = ObjectId(self.fresh_id());
         self.object_ids.insert(object.clone(), id);
-        self.objects.insert(id, Object { key: object.clone(), rows: Vec::new(), waiting: None });
+        self.objects.insert(
+            id,
+            Object {
+                key: object.clone(),
+                rows: Vec::new(),
+                waiting: None,
+            },
+        );
         id
     }
 
     fn row_id(&mut self, need: &Need) -> RowId {
         let origin = &need.origin;
         let address = origin.provider.address();
-        let group = match self.group_ids.get(&(origin.identity.id, address.clone())) {
+        let group = match self.group_ids.get(&(origin.identity.id(), address.clone())) {
             Some(id) => *id,
             None => {
                 let id = GroupId(self.fresh_id());
-                self.group_ids.insert((origin.identity.id, address.clone()), id);
+                self.group_ids
+                    .insert((origin.identity.id(), address.clone()), id);
                 self.groups.insert(id, Group::new(Arc::clone(origin)));
                 id
             }
@@ -359,7 +423,10 @@ impl Table {
         let hash = self.key.digest(Domain::Phase, &parts);
         let mut first = [0; 8];
         first.copy_from_slice(&hash.as_bytes()[..8]);
-        self.rows.insert(id, Row::new(group, Arc::clone(&key), u64::from_be_bytes(first)));
+        self.rows.insert(
+            id,
+            Row::new(group, Arc::clone(&key), u64::from_be_bytes(first)),
+        );
         self.row_ids.insert((group, key), id);
         if let Some(group) = self.groups.get_mut(&group) {
             group.rows += 1;
@@ -369,7 +436,9 @@ impl Table {
 
     fn leave<'a>(&mut self, object: ObjectId, rows: impl Iterator<Item = &'a RowId>) {
         for id in rows {
-            let Some(row) = self.rows.get_mut(id) else { continue };
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
             row.unsubscribe(object);
             if row.subscribers.is_empty() {
                 self.drop_row(*id);
@@ -378,9 +447,13 @@ impl Table {
     }
 
     fn drop_row(&mut self, id: RowId) {
-        let Some(row) = self.rows.remove(&id) else { return };
+        let Some(row) = self.rows.remove(&id) else {
+            return;
+        };
         self.row_ids.remove(&(row.group, Arc::clone(&row.key)));
-        let Some(group) = self.groups.get_mut(&row.group) else { return };
+        let Some(group) = self.groups.get_mut(&row.group) else {
+            return;
+        };
         if let Some(due) = row.due {
             group.queue.remove(&(due, id));
         }
@@ -396,13 +469,20 @@ impl Table {
         if !self.groups.get(&id).is_some_and(idle) {
             return;
         }
-        let Some(group) = self.groups.remove(&id) else { return };
+        let Some(group) = self.groups.remove(&id) else {
+            return;
+        };
         if let Some(noted) = group.noted {
             self.agenda.remove(&(noted, id));
         }
-        let identity = group.origin.identity.id;
-        self.group_ids.remove(&(identity, group.origin.provider.address().clone()));
-        if !self.groups.values().any(|other| other.origin.identity.id == identity) {
+        let identity = group.origin.identity.id();
+        self.group_ids
+            .remove(&(identity, group.origin.provider.address().clone()));
+        if !self
+            .groups
+            .values()
+            .any(|other| other.origin.identity.id() == identity)
+        {
             self.parked.remove(&identity);
         }
     }
@@ -420,7 +500,7 @@ pub(super) fn reference_parts(origin: &Origin, key: &RemoteKey) -> Vec<Vec<u8>> 
         None => Vec::new(),
     };
     vec![
-        origin.identity.id.0.as_bytes().to_vec(),
+        origin.identity.id().0.as_bytes().to_vec(),
         origin.provider.address().as_str().as_bytes().to_vec(),
         key.key.clone().into_bytes(),
         optional(&key.version),
