@@ -12,6 +12,7 @@ pub mod provider;
 pub mod reference;
 pub mod schema;
 pub mod store;
+pub mod validation;
 
 pub use auth::{AccessKeyAuth, AuthSpec, OperatorAuth, RrsaAuth};
 pub use condition::{ConditionStatus, Reason, set_condition};
