@@ -68,3 +68,82 @@ fn decimal(number: &str) -> Result<Duration, IntervalError> {
         .map_err(|_| IntervalError::Malformed)?;
     Ok(Duration::new(whole, nanos))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        for (text, seconds) in [
+            ("10s", 10.0),
+            ("90s", 90.0),
+            ("1h", 3600.0),
+            ("1h30m", 5400.0),
+            ("1h0m0s", 3600.0),
+            ("1.5h", 5400.0),
+            ("0.25m", 15.0),
+            ("10.5s", 10.5),
+            ("8760h", 31_536_000.0),
+            ("999999s", 999_999.0),
+        ] {
+            let seconds = Duration::from_secs_f64(seconds);
+            assert_eq!(parse(text), Ok(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_malformed() {
+        for text in [
+            "",
+            "0",
+            "10",
+            "s",
+            "h",
+            "10 s",
+            " 10s",
+            "10s ",
+            "-10s",
+            "+10s",
+            "1h-5m",
+            "1d",
+            "10S",
+            "10ms",
+            "1m1h",
+            "1s1s",
+            "1hh",
+            "1.h",
+            ".5h",
+            "1..5h",
+            "1.5.5h",
+            "1e3s",
+            "٣s",
+            "1h5",
+            "1234567890s",
+            "1.0123456789s",
+        ] {
+            assert_eq!(parse(text), Err(IntervalError::Malformed), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn floor_and_ceiling_hold() {
+        for (text, error) in [
+            ("9s", IntervalError::TooShort),
+            ("0s", IntervalError::TooShort),
+            ("9.999999999s", IntervalError::TooShort),
+            ("0.1m", IntervalError::TooShort),
+            ("8760h0.1s", IntervalError::TooLong),
+            ("999999999h999999999m999999999s", IntervalError::TooLong),
+        ] {
+            assert_eq!(parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_absent_interval_is_an_hour() {
+        assert_eq!(parse_or_default(None), Ok(DEFAULT));
+        assert_eq!(parse_or_default(Some("10m")), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_or_default(Some("")), Err(IntervalError::Malformed));
+    }
+}

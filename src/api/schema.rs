@@ -52,20 +52,18 @@ fn complete(root: &mut Map<String, Value>) {
     let Some(Value::Object(properties)) = root.get_mut("properties") else {
         return;
     };
-    for (name, description, kind) in [
+    for (name, schema) in [
         (
             "apiVersion",
-            "The version of this object's schema.",
-            "string",
+            json!({"type": "string", "description": "The group and version of this object's schema."}),
         ),
-        ("kind", "The kind of this object.", "string"),
         (
-            "metadata",
-            "Name, namespace, labels, annotations and the like.",
-            "object",
+            "kind",
+            json!({"type": "string", "description": "The kind of this object."}),
         ),
+        // The API server knows the rest, and takes no description here.
+        ("metadata", json!({"type": "object"})),
     ] {
-        let schema = json!({"description": description, "type": kind});
         properties.entry(name).or_insert(schema);
     }
     if let Some(status) = properties.get_mut("status") {
@@ -83,4 +81,98 @@ fn children_mut(schema: &mut Map<String, Value>) -> impl Iterator<Item = &mut Ma
             _ => Vec::new(),
         })
         .filter_map(Value::as_object_mut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls `visit` with the path and the schema of each node of every definition.
+    fn walk(visit: &mut dyn FnMut(&str, &Map<String, Value>)) {
+        fn go(
+            path: &str,
+            schema: &Map<String, Value>,
+            visit: &mut dyn FnMut(&str, &Map<String, Value>),
+        ) {
+            visit(path, schema);
+            if let Some(Value::Object(properties)) = schema.get("properties") {
+                for (name, child) in properties {
+                    go(&format!("{path}.{name}"), child.as_object().unwrap(), visit);
+                }
+            }
+            for keyword in ["items", "additionalProperties"] {
+                if let Some(Value::Object(child)) = schema.get(keyword) {
+                    go(&format!("{path}[]"), child, visit);
+                }
+            }
+        }
+        for crd in definitions().unwrap() {
+            let kind = crd["spec"]["names"]["kind"].as_str().unwrap();
+            let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            go(kind, root.as_object().unwrap(), visit);
+        }
+    }
+
+    #[test]
+    fn every_field_has_a_description() {
+        let mut bare = Vec::new();
+        walk(&mut |path, schema| {
+            let described = schema
+                .get("description")
+                .and_then(Value::as_str)
+                .is_some_and(|d| !d.is_empty());
+            if !described && !path.ends_with("[]") && !path.ends_with(".metadata") {
+                bare.push(path.to_owned());
+            }
+        });
+        assert!(bare.is_empty(), "no description: {bare:?}");
+    }
+
+    #[test]
+    fn the_only_default_is_that_of_an_unseen_status() {
+        walk(&mut |path, schema| {
+            let expected = (path.matches('.').count() == 1 && path.ends_with(".status"))
+                .then(|| json!({"observedGeneration": -1}));
+            assert_eq!(schema.get("default"), expected.as_ref(), "{path}");
+        });
+    }
+
+    #[test]
+    fn nothing_of_the_generator_shows() {
+        walk(&mut |path, schema| {
+            for keyword in ["nullable", "title", "oneOf", "anyOf", "$ref"] {
+                assert!(!schema.contains_key(keyword), "{keyword} at {path}");
+            }
+            let format = schema.get("format").and_then(Value::as_str);
+            assert!(
+                matches!(format, None | Some("date-time" | "int32" | "int64")),
+                "{format:?} at {path}"
+            );
+        });
+    }
+
+    #[test]
+    fn every_string_and_list_of_a_spec_is_bounded() {
+        let upstream = |path: &str| path.contains(".namespaceSelector.");
+        walk(&mut |path, schema| {
+            if !path.contains(".spec.") || upstream(path) {
+                return;
+            }
+            let bound = match schema["type"].as_str() {
+                Some("string") if !schema.contains_key("enum") => "maxLength",
+                Some("array") => "maxItems",
+                _ => return,
+            };
+            assert!(schema.contains_key(bound), "no {bound} at {path}");
+        });
+    }
+
+    #[test]
+    fn the_types_carry_the_group_and_version_of_the_names() {
+        use super::super::names::{GROUP, VERSION};
+        for crd in definitions().unwrap() {
+            assert_eq!(crd["spec"]["group"], GROUP);
+            assert_eq!(crd["spec"]["versions"][0]["name"], VERSION);
+        }
+    }
 }
