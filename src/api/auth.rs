@@ -78,6 +78,7 @@ pub struct RrsaAuth {
 pub struct OperatorAuth {}
 
 /// An access key, kept in Secrets.
+#[allow(clippy::struct_field_names, reason = "the names are those of the API")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessKeyAuth {

@@ -76,7 +76,7 @@ pub struct ExternalCloudSecretSpec {
     /// How often the remote values are read: hours, minutes and seconds such as 90s, 1h or 1h30m,
     /// from 10s to 8760h. Default: 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32))]
+    #[schemars(length(max = 32))]
     #[x_kube(
         validation = validation::interval_form(),
         validation = validation::interval_length()

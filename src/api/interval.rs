@@ -5,11 +5,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The interval of an object that says none.
-pub const DEFAULT: Duration = Duration::from_secs(60 * 60);
+pub const DEFAULT: Duration = Duration::from_hours(1);
 /// The shortest interval.
 pub const FLOOR: Duration = Duration::from_secs(10);
 /// The longest interval: a year of 365 days.
-pub const CEILING: Duration = Duration::from_secs(8760 * 60 * 60);
+pub const CEILING: Duration = Duration::from_hours(8760);
 
 /// Why a text is no refresh interval. The text itself is not repeated: the field holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn an_absent_interval_is_an_hour() {
         assert_eq!(parse_or_default(None), Ok(DEFAULT));
-        assert_eq!(parse_or_default(Some("10m")), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_or_default(Some("10m")), Ok(Duration::from_mins(10)));
         assert_eq!(parse_or_default(Some("")), Err(IntervalError::Malformed));
     }
 }

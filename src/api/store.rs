@@ -143,7 +143,7 @@ pub struct LimitsSpec {
     /// The shortest refreshInterval that this store serves; objects that ask for less get this.
     /// Hours, minutes and seconds such as 10m or 1h30m, from 10s to 8760h. Default: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32))]
+    #[schemars(length(max = 32))]
     #[x_kube(
         validation = validation::interval_form(),
         validation = validation::interval_length()

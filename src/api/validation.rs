@@ -32,14 +32,14 @@ const INTERVAL: &str =
 
 /// On an interval: its form.
 pub fn interval_form() -> Rule {
-    Rule::new(format!("self.matches('{INTERVAL}')"))
+    Rule::new(format!("self != '' && self.matches('{INTERVAL}')"))
         .message("must be hours, minutes and seconds, such as 90s, 1h or 1h30m")
 }
 
-/// On an interval: its length.
+/// On an interval: its length, if its form is right.
 pub fn interval_length() -> Rule {
     Rule::new(format!(
-        "!self.matches('{INTERVAL}') || (duration(self) >= duration('10s') && duration(self) <= duration('8760h'))"
+        "self == '' || !self.matches('{INTERVAL}') || (duration(self) >= duration('10s') && duration(self) <= duration('8760h'))"
     ))
     .message("must be from 10s to 8760h")
 }
@@ -65,7 +65,7 @@ pub fn one_source() -> Rule {
     .message("must have exactly one of: rrsa, operator, accessKey")
 }
 
-/// On an rrsa block: `field` only beside a ServiceAccount.
+/// On an rrsa block: a ServiceAccount's token needs the provider that vouches for it.
 pub fn provider_for_the_account() -> Rule {
     Rule::new("!has(self.serviceAccountRef) || has(self.oidcProviderArn)")
         .message("must be set with serviceAccountRef")
