@@ -1,5 +1,7 @@
 //! The identity that a store reads with.
 
+#![allow(clippy::struct_field_names, reason = "the names are those of the API")]
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +80,6 @@ pub struct RrsaAuth {
 pub struct OperatorAuth {}
 
 /// An access key, kept in Secrets.
-#[allow(clippy::struct_field_names, reason = "the names are those of the API")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessKeyAuth {
