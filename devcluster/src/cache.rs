@@ -48,9 +48,13 @@ pub(crate) fn on_path(name: &str, path: Option<&str>) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// The machine's `go`.
+pub(crate) fn go() -> Result<PathBuf, Error> {
+    on_path("go", std::env::var("PATH").ok().as_deref()).ok_or(Error::NoGo)
+}
+
 /// Builds the missing binaries into `folder`. Two that run at once build once: the second waits for the first.
-pub(crate) async fn build(folder: &Path, missing: &[Binary]) -> Result<(), Error> {
-    let go = on_path("go", std::env::var("PATH").ok().as_deref()).ok_or(Error::NoGo)?;
+pub(crate) async fn build(go: &Path, folder: &Path, missing: &[Binary]) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let _lock = lock(&folder.join("lock")).await?;
     let missing: Vec<_> = missing
@@ -77,7 +81,7 @@ pub(crate) async fn build(folder: &Path, missing: &[Binary]) -> Result<(), Error
             index + 1,
             missing.len()
         );
-        compile(&go, binary, work.path(), &what).await?;
+        compile(go, binary, work.path(), &what).await?;
         let (from, to) = (
             work.path().join(binary.file_name()),
             folder.join(binary.file_name()),

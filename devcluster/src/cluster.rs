@@ -281,6 +281,10 @@ fn environment() -> Result<(Environment, PathBuf), Error> {
 
 async fn binaries(environment: &Environment, need: &[Binary]) -> Result<Vec<PathBuf>, Error> {
     let source = environment.binaries(need, Path::is_file)?;
+    // Without a `go` there is nothing to announce.
+    let go = matches!(source, Source::Build { .. })
+        .then(cache::go)
+        .transpose()?;
     say(format_args!("{source}"));
     match source {
         Source::Found { paths, .. } => Ok(paths),
@@ -289,7 +293,7 @@ async fn binaries(environment: &Environment, need: &[Binary]) -> Result<Vec<Path
             missing,
             dir,
         } => {
-            cache::build(&dir, &missing).await?;
+            cache::build(&go.ok_or(Error::NoGo)?, &dir, &missing).await?;
             Ok(paths)
         }
         Source::Existing { .. } => unreachable!("`binaries` never answers with a cluster"),

@@ -155,3 +155,119 @@ impl fmt::Display for Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLUSTER: [Binary; 2] = [Binary::Etcd, Binary::ApiServer];
+    const CONTROLLERS: [Binary; 3] = [Binary::Etcd, Binary::ApiServer, Binary::ControllerManager];
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Environment::from_variables(variable, "/cache".into())
+    }
+
+    #[test]
+    fn binaries_are_looked_for_in_one_order() {
+        let existing = ("USE_EXISTING_CLUSTER", "true");
+        let kubeconfig = ("KUBECONFIG", "/k");
+        let assets = ("KUBEBUILDER_ASSETS", "/assets");
+        let all = [
+            "/assets/etcd",
+            "/assets/kube-apiserver",
+            "/cache/etcd",
+            "/cache/kube-apiserver",
+        ];
+        for (variables, files, said) in [
+            (
+                &[existing, kubeconfig, assets][..],
+                &all[..],
+                "using the existing cluster of KUBECONFIG=/k",
+            ),
+            (
+                &[kubeconfig, assets],
+                &all,
+                "using the binaries of KUBEBUILDER_ASSETS=/assets",
+            ),
+            (
+                &[("USE_EXISTING_CLUSTER", ""), assets],
+                &all,
+                "using the binaries of KUBEBUILDER_ASSETS=/assets",
+            ),
+            (
+                &[("USE_EXISTING_CLUSTER", "false"), kubeconfig],
+                &all,
+                "using the cached binaries in /cache",
+            ),
+            (
+                &[("KUBEBUILDER_ASSETS", "")],
+                &all,
+                "using the cached binaries in /cache",
+            ),
+            (
+                &[],
+                &all[..3],
+                "building kube-apiserver into /cache (once for this version)",
+            ),
+            (
+                &[],
+                &[],
+                "building etcd, kube-apiserver into /cache (once for this version)",
+            ),
+        ] {
+            let exists = |path: &Path| files.iter().any(|file| Path::new(file) == path);
+            let source = environment(variables).cluster(&CLUSTER, exists).unwrap();
+            assert_eq!(source.to_string(), said, "{variables:?} {files:?}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_our_own_ignores_the_existing_one() {
+        let environment = environment(&[("USE_EXISTING_CLUSTER", "true"), ("KUBECONFIG", "/k")]);
+        assert!(matches!(
+            environment.binaries(&CLUSTER, |_| true).unwrap(),
+            Source::Found { assets: false, .. }
+        ));
+    }
+
+    #[test]
+    fn an_existing_cluster_without_a_kubeconfig_is_an_error() {
+        let error = environment(&[("USE_EXISTING_CLUSTER", "true")])
+            .cluster(&CLUSTER, |_| true)
+            .unwrap_err();
+        assert!(matches!(error, Error::ExistingWithoutKubeconfig));
+    }
+
+    #[test]
+    fn assets_without_an_api_server_are_an_error_and_not_a_build() {
+        let error = environment(&[("KUBEBUILDER_ASSETS", "/assets")])
+            .binaries(&CLUSTER, |path| path == Path::new("/assets/etcd"))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "KUBEBUILDER_ASSETS=/assets has no kube-apiserver; correct or unset it"
+        );
+    }
+
+    #[test]
+    fn assets_without_controllers_are_completed_from_the_cache() {
+        let environment = environment(&[("KUBEBUILDER_ASSETS", "/assets")]);
+        let Source::Build { paths, missing, .. } = environment
+            .binaries(&CONTROLLERS, |path| {
+                path.starts_with("/assets") && !path.ends_with("kube-controller-manager")
+            })
+            .unwrap()
+        else {
+            panic!("the controllers are nowhere");
+        };
+        assert_eq!(missing, [Binary::ControllerManager]);
+        assert_eq!(paths[0], Path::new("/assets/etcd"));
+        assert_eq!(paths[2], Path::new("/cache/kube-controller-manager"));
+    }
+}

@@ -76,6 +76,8 @@ impl Stop {
                 () = tokio::time::sleep(POLL) => {
                     // An orphan is handed to another process: that is how a parent's death shows.
                     if self.parent.is_some_and(|parent| parent != parent_id()) {
+                        // Once is enough: a second reason to stop means that the first takes too long.
+                        self.parent = None;
                         return "the parent process is gone";
                     }
                 }
