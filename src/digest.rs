@@ -23,6 +23,8 @@ pub enum Domain {
     Inputs,
     /// The data of a Secret as written.
     Data,
+    /// Where in its interval a reference is refreshed.
+    Phase,
 }
 
 /// A keyed digest, cut to 16 bytes: enough that no two of a cluster's values collide.
@@ -45,6 +47,7 @@ impl Domain {
             Self::Value => b"value",
             Self::Inputs => b"inputs",
             Self::Data => b"data",
+            Self::Phase => b"phase",
         }
     }
 }
@@ -52,6 +55,18 @@ impl Domain {
 // === impl Digest ===
 
 impl Digest {
+    /// Reads a digest as [`Display`](fmt::Display) writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
     /// The digest as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -134,6 +149,13 @@ mod tests {
         let one = key.digest(Domain::Value, &[b"ab", b"c"]);
         let other = key.digest(Domain::Value, &[b"a", b"bc"]);
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_digest_reads_back_as_it_was_written() {
+        let digest = DigestKey::new(&[7; KEY_BYTES]).digest(Domain::Value, &[b"a"]);
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        assert_eq!(Digest::parse("xy"), None);
     }
 
     #[test]

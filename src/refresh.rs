@@ -1,1 +1,123 @@
-//! The refresh hub.
+//! The refresh hub: it loops over *references*, so that a hundred objects which name one secret
+//! cost one call.
+//!
+//! One row stands for each distinct (identity, address, key, version, stage). Rows come due at
+//! wall-clock slots and leave in batches; objects say what they need, are woken when what they have
+//! applied is no longer what was fetched, and then join their rows to get the values. The hub
+//! remembers digests, never values, apart from the few seconds in which objects collect them.
+//!
+//! The table behind it ([`table`]) is pure: it is told the time and the answers, and says what to
+//! send next. [`Hub`] is the thin shell that really waits and calls.
+
+mod answer;
+mod call;
+mod group;
+mod hub;
+mod join;
+mod ladder;
+mod row;
+mod schedule;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use call::{CallFailure, CallObserver, Caller};
+pub use hub::{Hub, HubFigures};
+pub use row::{Held, Seen};
+pub use table::Limits;
+
+use crate::credential::Identity;
+use crate::digest::Digest;
+use crate::provider::{CallError, Provider, RemoteKey};
+
+/// Where a reference is read: a provider and the identity that reads.
+pub struct Origin {
+    /// The store to ask.
+    pub provider: Arc<dyn Provider>,
+    /// Who asks.
+    pub identity: Arc<Identity>,
+}
+
+/// What one entry of an object needs.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// Where to read.
+    pub origin: Arc<Origin>,
+    /// What to read.
+    pub key: RemoteKey,
+    /// How often.
+    pub interval: Duration,
+    /// The digest of the value that the object's Secret holds, as far as known.
+    pub applied: Option<Digest>,
+}
+
+/// The object that needs rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Its namespace, by which the fast lane is fair.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// What is known of one reference without asking.
+#[derive(Debug, Clone)]
+pub enum View {
+    /// It was not read yet.
+    Unknown,
+    /// The last due read worked.
+    Fresh(Seen),
+    /// The last due read failed, first with this error.
+    Failed(Arc<CallError>),
+}
+
+/// How an object joins its rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Join {
+    /// Read even what was read a moment ago, because a person asked: the hash of the request.
+    pub anew: Option<u64>,
+    /// Read what failed again, although its time has not come: the object changed.
+    pub retry: bool,
+}
+
+/// What an object gets for joining its rows.
+#[derive(Debug)]
+pub enum Joined {
+    /// The answers, in the order of the object's needs.
+    Ready(Vec<Result<Arc<Held>, Arc<CallError>>>),
+    /// Calls are under way; the object is woken when the last has come back.
+    Pending,
+}
+
+// === impl Origin ===
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Origin({:?} as {:?})",
+            self.provider.address(),
+            self.identity.id()
+        )
+    }
+}
+
+// === impl ObjectKey ===
+
+impl ObjectKey {
+    /// The key of `namespace/name`.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

@@ -1,0 +1,193 @@
+//! Conditions: their types, statuses and reasons, and the one way to set them.
+
+use jiff::{Timestamp, Unit};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// On an object: a Secret that satisfies this generation exists. On a store: the spec and the
+/// identity resolve.
+pub const READY: &str = "Ready";
+/// The last due refresh worked.
+pub const FRESH: &str = "Fresh";
+/// Present only when true: not Ready, and nothing but a change by the user can help.
+pub const STALLED: &str = "Stalled";
+
+/// The status of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known yet.
+    Unknown,
+}
+
+/// Why a condition has its status. Users and alerts match on these, so they never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// Ready: the Secret satisfies this generation.
+    SecretReady,
+    /// Fresh: the last due refresh worked.
+    Refreshed,
+    /// Ready, of a store: the spec and the identity resolve.
+    StoreReady,
+    /// Nothing is known yet.
+    Pending,
+    /// The object or the store says not to act.
+    Suspended,
+    /// The spec cannot work as it stands.
+    InvalidSpec,
+    /// A store that is named does not exist.
+    StoreNotFound,
+    /// A store that is named is not ready.
+    StoreNotReady,
+    /// The store's rules do not admit this namespace or key.
+    StoreDenied,
+    /// The cloud has no such secret, parameter or version.
+    RemoteNotFound,
+    /// The value has no such property.
+    PropertyNotFound,
+    /// The cloud does not accept the identity.
+    AuthenticationFailed,
+    /// The cloud knows the identity and refuses.
+    AccessDenied,
+    /// The Secret belongs to someone else.
+    TargetConflict,
+    /// The Secret would be larger than Kubernetes allows.
+    TooLarge,
+    /// The API server refused the write: quota, admission or RBAC.
+    WriteRefused,
+    /// The cloud did not answer, or not in time.
+    ProviderUnavailable,
+    /// The cloud asked to be called less often.
+    Throttled,
+    /// The cloud's answer made no sense.
+    UnexpectedResponse,
+}
+
+/// Sets the condition `type_`, adding it if absent. `lastTransitionTime` becomes `now`, cut to whole
+/// seconds, only when the status changes. Returns whether anything changed.
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    type_: &str,
+    status: ConditionStatus,
+    reason: Reason,
+    message: impl Into<String>,
+    observed_generation: Option<i64>,
+    now: Timestamp,
+) -> bool {
+    let wanted = Condition {
+        type_: type_.to_owned(),
+        status: status.as_str().to_owned(),
+        reason: reason.as_str().to_owned(),
+        message: message.into(),
+        observed_generation,
+        last_transition_time: whole_seconds(now),
+    };
+    let Some(current) = conditions.iter_mut().find(|c| c.type_ == type_) else {
+        conditions.push(wanted);
+        return true;
+    };
+    let wanted = Condition {
+        last_transition_time: if current.status == wanted.status {
+            current.last_transition_time.clone()
+        } else {
+            wanted.last_transition_time
+        },
+        ..wanted
+    };
+    let changed = *current != wanted;
+    *current = wanted;
+    changed
+}
+
+/// Removes the condition `type_`. Returns whether it was there.
+pub fn remove_condition(conditions: &mut Vec<Condition>, type_: &str) -> bool {
+    let before = conditions.len();
+    conditions.retain(|c| c.type_ != type_);
+    conditions.len() != before
+}
+
+/// The condition `type_`, if present.
+pub fn find_condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|c| c.type_ == type_)
+}
+
+/// Whether the condition `type_` is present and true.
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    find_condition(conditions, type_).is_some_and(|c| c.status == ConditionStatus::True.as_str())
+}
+
+/// A time as status holds it: cut to whole seconds, so that what is read back equals what was
+/// written.
+pub fn whole_seconds(at: Timestamp) -> Time {
+    let floor = jiff::TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(jiff::RoundMode::Floor);
+    Time(at.round(floor).unwrap_or(at))
+}
+
+// === impl ConditionStatus ===
+
+impl ConditionStatus {
+    /// The status as it stands in a condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// Every reason, for tables and metrics.
+    pub const ALL: [Self; 19] = [
+        Self::SecretReady,
+        Self::Refreshed,
+        Self::StoreReady,
+        Self::Pending,
+        Self::Suspended,
+        Self::InvalidSpec,
+        Self::StoreNotFound,
+        Self::StoreNotReady,
+        Self::StoreDenied,
+        Self::RemoteNotFound,
+        Self::PropertyNotFound,
+        Self::AuthenticationFailed,
+        Self::AccessDenied,
+        Self::TargetConflict,
+        Self::TooLarge,
+        Self::WriteRefused,
+        Self::ProviderUnavailable,
+        Self::Throttled,
+        Self::UnexpectedResponse,
+    ];
+
+    /// The reason as it stands in conditions, events and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretReady => "SecretReady",
+            Self::Refreshed => "Refreshed",
+            Self::StoreReady => "StoreReady",
+            Self::Pending => "Pending",
+            Self::Suspended => "Suspended",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::StoreNotFound => "StoreNotFound",
+            Self::StoreNotReady => "StoreNotReady",
+            Self::StoreDenied => "StoreDenied",
+            Self::RemoteNotFound => "RemoteNotFound",
+            Self::PropertyNotFound => "PropertyNotFound",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::AccessDenied => "AccessDenied",
+            Self::TargetConflict => "TargetConflict",
+            Self::TooLarge => "TooLarge",
+            Self::WriteRefused => "WriteRefused",
+            Self::ProviderUnavailable => "ProviderUnavailable",
+            Self::Throttled => "Throttled",
+            Self::UnexpectedResponse => "UnexpectedResponse",
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The names that users, tools and other operators see: group, labels, annotations, well-known
+//! objects.
+
+/// The API group of every kind.
+pub const GROUP: &str = "cloudsecrets.dev";
+/// The API version of every kind.
+pub const VERSION: &str = "v1alpha1";
+
+/// Label on every Secret that the operator manages; its value is [`MANAGED_VALUE`]. Alone it proves
+/// nothing.
+pub const MANAGED_LABEL: &str = "cloudsecrets.dev/managed";
+/// The value of [`MANAGED_LABEL`].
+pub const MANAGED_VALUE: &str = "true";
+
+/// Annotation on an object or a store: any new value means refresh now.
+pub const REFRESH_ANNOTATION: &str = "cloudsecrets.dev/refresh";
+/// Annotation on a managed Secret: NAMESPACE/NAME of the object it belongs to.
+pub const OWNER_ANNOTATION: &str = "cloudsecrets.dev/owner";
+/// Annotation on a managed Secret: the keyed digest of the rendered spec and values.
+pub const INPUTS_ANNOTATION: &str = "cloudsecrets.dev/inputs";
+/// Annotation on a managed Secret: when its data last changed.
+pub const CHANGED_AT_ANNOTATION: &str = "cloudsecrets.dev/changed-at";
+
+/// The Secret, in the operator's namespace, that holds the digest key.
+pub const DIGEST_KEY_SECRET: &str = "external-cloud-secrets-digest-key";

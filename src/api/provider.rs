@@ -1,0 +1,73 @@
+//! Which cloud service a store reads, and where.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The cloud service that a store reads. Exactly one member is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.oos)").message("spec.provider must have exactly one of: oos"))]
+pub struct ProviderSpec {
+    /// Alibaba Cloud OOS Parameter Store: its secret parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oos: Option<OosSpec>,
+}
+
+/// Alibaba Cloud OOS Parameter Store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OosSpec {
+    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[a-z]{2,3}(-[a-z0-9]+){1,4}$")
+    )]
+    pub region: String,
+
+    /// Whether the public or the VPC endpoint of the region is called; Vpc works only from inside
+    /// that region. Default: Public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+
+    /// A URL to call in place of the one that region and network give: https, a host that the
+    /// operator allows, no port, path or query. Never used for STS. At most 253 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^https?://[^/?#@\s]+/?$")
+    )]
+    pub endpoint: Option<String>,
+}
+
+/// The side of a cloud endpoint that is called.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Network {
+    /// The endpoint on the internet.
+    #[default]
+    Public,
+    /// The endpoint inside the region's VPCs.
+    Vpc,
+}
+
+// === impl OosSpec ===
+
+impl OosSpec {
+    /// The network, with the default applied.
+    pub fn network(&self) -> Network {
+        self.network.unwrap_or_default()
+    }
+}

@@ -1,0 +1,1 @@
+//! The custom resource definitions as they are installed.

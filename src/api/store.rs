@@ -1,0 +1,181 @@
+//! Stores: a place in a cloud, the identity that reads it, and who may use it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::auth::AuthSpec;
+use super::provider::ProviderSpec;
+
+/// What a store for its own namespace says.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "cloudsecrets.dev",
+    version = "v1alpha1",
+    kind = "CloudSecretStore",
+    plural = "cloudsecretstores",
+    namespaced,
+    shortname = "xstore",
+    category = "cloudsecrets",
+    status = "StoreStatus",
+    derive = "PartialEq",
+    doc = "A place in a cloud that holds secrets, and the identity that reads it. Usable by ExternalCloudSecrets of the same namespace only.",
+    printcolumn(
+        name = "Region",
+        type_ = "string",
+        json_path = ".spec.provider.*.region",
+        description = "The cloud region"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the spec and the identity resolve"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudSecretStoreSpec {
+    /// The cloud service that is read. Exactly one member is set.
+    pub provider: ProviderSpec,
+
+    /// The identity that reads it. Required, with exactly one source. All references in it resolve
+    /// in the store's own namespace.
+    pub auth: AuthSpec,
+
+    /// Limits for all who use this store. They only tighten what the operator allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsSpec>,
+
+    /// Makes no cloud call through this store while true. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// What a store for many namespaces says.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "cloudsecrets.dev",
+    version = "v1alpha1",
+    kind = "ClusterCloudSecretStore",
+    plural = "clustercloudsecretstores",
+    shortname = "cxstore",
+    category = "cloudsecrets",
+    status = "StoreStatus",
+    derive = "PartialEq",
+    doc = "A place in a cloud that holds secrets, and the identity that reads it. Usable from the namespaces that its conditions admit.",
+    printcolumn(
+        name = "Region",
+        type_ = "string",
+        json_path = ".spec.provider.*.region",
+        description = "The cloud region"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the spec and the identity resolve"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterCloudSecretStoreSpec {
+    /// The cloud service that is read. Exactly one member is set.
+    pub provider: ProviderSpec,
+
+    /// The identity that reads it. Required, with exactly one source. Each reference in it has
+    /// either a namespace or fromConsumer: true.
+    pub auth: AuthSpec,
+
+    /// Limits for all who use this store. They only tighten what the operator allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsSpec>,
+
+    /// Makes no cloud call through this store while true. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+
+    /// Who may use this store, and for which keys. Any match admits. To admit every namespace, say
+    /// `[{namespaceSelector: {}}]`. 1 to 64 conditions.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub conditions: Vec<StoreCondition>,
+}
+
+/// Limits for all who use a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitsSpec {
+    /// The shortest refreshInterval that this store serves; objects that ask for less get this.
+    /// Hours, minutes and seconds such as 10m or 1h30m, from 10s to 8760h. Default: 10s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32))]
+    pub min_refresh_interval: Option<String>,
+}
+
+/// A set of namespaces, and the keys they may read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreCondition {
+    /// Namespaces admitted by name, at most 256. A namespace that is in this list or matches
+    /// namespaceSelector is admitted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub namespaces: Vec<String>,
+
+    /// Namespaces admitted by their labels. An empty selector admits every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+    pub namespace_selector: Option<LabelSelector>,
+
+    /// Patterns of the keys that these namespaces may read, at most 64 of 1 to 512 characters. A
+    /// pattern covers the whole key: `*` stands for any characters except `/`, `**` for any
+    /// characters, `{namespace}` for the namespace of the object that reads; all else is literal.
+    /// Absent or empty: every key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 512), regex(pattern = r"^[^\x00-\x1f\x7f]+$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub keys: Vec<String>,
+}
+
+/// What the operator last saw of a store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreStatus {
+    /// The metadata.generation that this status is about; -1 before the operator has seen the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The store's conditions. Ready: the spec and the identity resolve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,17 @@
+//! The controller of `ExternalCloudSecret`s. It runs when something changed and reads top to bottom:
+//!
+//! ```text
+//! gather (reads)  →  plan::due (pure)  →  hub (values)  →  plan::settle (pure)  →  apply (the only writes)
+//! ```
+
+pub mod apply;
+pub mod gather;
+pub mod inputs;
+pub mod memory;
+pub mod ownership;
+pub mod plan;
+pub mod problem;
+pub mod property;
+pub mod reconcile;
+pub mod render;
+pub mod status;

@@ -1,0 +1,81 @@
+//! Why an object is not as it should be, in the words its conditions use.
+
+use crate::api::Reason;
+use crate::provider::{CallError, Class};
+
+/// A failure, said so that the user can act on it. The message never holds a value, and stays the
+/// same as long as the failure does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The condition's reason.
+    pub reason: Reason,
+    /// What failed and, where that is known, what to do.
+    pub message: String,
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// A problem with `reason`.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    /// A failed read of `key` for the entry `secret_key`.
+    pub fn read(secret_key: &str, key: &str, error: &CallError) -> Self {
+        let reason = reason_of(error.class);
+        Self::new(reason, format!("data[{secret_key}] ({key}): {error}{}", advice(error.class)))
+    }
+
+    /// Whether nothing but a change by the user can help: waiting does not.
+    pub fn needs_user(&self) -> bool {
+        matches!(
+            self.reason,
+            Reason::InvalidSpec
+                | Reason::StoreNotFound
+                | Reason::StoreDenied
+                | Reason::TargetConflict
+                | Reason::TooLarge
+        )
+    }
+}
+
+/// The condition reason of an error class.
+pub fn reason_of(class: Class) -> Reason {
+    match class {
+        Class::NotFound => Reason::RemoteNotFound,
+        Class::Unauthenticated => Reason::AuthenticationFailed,
+        Class::Denied => Reason::AccessDenied,
+        Class::Throttled => Reason::Throttled,
+        Class::Unavailable => Reason::ProviderUnavailable,
+        Class::Invalid => Reason::InvalidSpec,
+        Class::Protocol => Reason::UnexpectedResponse,
+    }
+}
+
+fn advice(class: Class) -> &'static str {
+    match class {
+        Class::NotFound => "; create it, or correct remoteRef.key or remoteRef.version",
+        Class::Unauthenticated => "; check the store's spec.auth",
+        Class::Denied => "; grant the store's identity this read",
+        Class::Invalid => "; correct remoteRef",
+        Class::Throttled | Class::Unavailable => "; it is tried again",
+        Class::Protocol => "; the answer was not used",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_read_names_the_entry_the_code_and_the_request() {
+        let error = CallError::new(Class::Denied, "NoPermission").with_request_id(Some("R-1"));
+        let problem = Problem::read("password", "/shop/db", &error);
+        assert_eq!(problem.reason, Reason::AccessDenied);
+        assert_eq!(
+            problem.message,
+            "data[password] (/shop/db): NoPermission (request R-1); grant the store's identity this read"
+        );
+    }
+}

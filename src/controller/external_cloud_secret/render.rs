@@ -1,0 +1,41 @@
+//! From fetched values to a Secret's data. Pure; nothing of a value enters an error.
+
+use std::sync::Arc;
+
+use super::inputs::Data;
+use super::problem::Problem;
+use super::property;
+use crate::api::{ExternalCloudSecretSpec, Reason};
+use crate::refresh::Held;
+use crate::secret_bytes::SecretBytes;
+
+/// The most bytes the API server takes as a Secret's values together
+/// (`MaxSecretSize` of the Kubernetes API).
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// Renders the data of the Secret, whose entries have the values `held`, in the same order.
+///
+/// # Errors
+/// The entry that cannot be rendered.
+pub fn render(spec: &ExternalCloudSecretSpec, held: &[Arc<Held>]) -> Result<Data, Problem> {
+    let mut data = Data::new();
+    let mut total = 0;
+    for (entry, held) in spec.data.iter().zip(held) {
+        let value = held.fetched.value.expose();
+        let bytes = match &entry.remote_ref.property {
+            None => held.fetched.value.clone(),
+            Some(name) => SecretBytes::new(property::extract(value, name).map_err(|error| {
+                let (secret_key, key) = (&entry.secret_key, &entry.remote_ref.key);
+                let message = format!("data[{secret_key}].remoteRef.property ({key}): {error}");
+                Problem::new(Reason::PropertyNotFound, message)
+            })?),
+        };
+        total += bytes.len();
+        data.insert(entry.secret_key.clone(), bytes);
+    }
+    if total > MOST_BYTES {
+        let message = format!("the values have {total} bytes, a Secret holds at most {MOST_BYTES}");
+        return Err(Problem::new(Reason::TooLarge, message));
+    }
+    Ok(data)
+}

@@ -1,0 +1,119 @@
+//! One call, done properly: credentials, deadline, retries by class. Providers do none of this.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, timeout_at};
+
+use super::Origin;
+use crate::credential::CredentialCache;
+use crate::provider::{Answer, CallError, Class, RemoteKey};
+
+/// How often one call is tried while its deadline lasts.
+const TRIES: usize = 3;
+
+/// What failed: the identity, so that nothing else it reads can work, or this call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallFailure {
+    /// No credentials could be had, or the cloud refused them twice.
+    Identity(CallError),
+    /// The call failed as a whole.
+    Call(CallError),
+}
+
+/// Hears of each call that was made; for metrics.
+pub trait CallObserver: Send + Sync + 'static {
+    /// One call of `action` took `took` and ended with `class`, or well.
+    fn called(&self, provider: &str, action: &str, class: Option<Class>, took: Duration);
+}
+
+/// Makes calls for the hub.
+pub struct Caller {
+    credentials: Arc<CredentialCache>,
+    observer: Arc<dyn CallObserver>,
+    deadline: Duration,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    /// A caller whose calls, retries and credential exchange included, end within `deadline`.
+    pub fn new(
+        credentials: Arc<CredentialCache>,
+        observer: Arc<dyn CallObserver>,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            credentials,
+            observer,
+            deadline,
+        }
+    }
+
+    /// Reads `keys` from `origin`.
+    pub async fn call(
+        &self,
+        origin: &Origin,
+        keys: &[RemoteKey],
+    ) -> Result<Vec<Answer>, CallFailure> {
+        let deadline = Instant::now() + self.deadline;
+        let mut waits = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(2))
+            .with_max_times(TRIES - 1)
+            .with_jitter()
+            .build();
+        let mut refused = false;
+        loop {
+            let credentials = timeout_at(deadline, self.credentials.get(&origin.identity))
+                .await
+                .unwrap_or_else(|_| Err(deadline_exceeded()))
+                .map_err(CallFailure::Identity)?;
+            let sent = Instant::now();
+            let answers = timeout_at(deadline, origin.provider.fetch(&credentials, keys))
+                .await
+                .unwrap_or_else(|_| Err(deadline_exceeded()));
+            let class = answers.as_ref().err().map(|error| error.class);
+            let provider = &origin.provider;
+            self.observer.called(
+                provider.name(),
+                provider.action(keys),
+                class,
+                sent.elapsed(),
+            );
+            let error = match answers {
+                Ok(answers) if answers.len() == keys.len() => return Ok(answers),
+                Ok(_) => CallError::new(Class::Protocol, "AnswerCount"),
+                Err(error) => error,
+            };
+            match error.class {
+                Class::Unauthenticated => {
+                    self.credentials
+                        .discard(&origin.identity.id(), &credentials);
+                    if refused {
+                        return Err(CallFailure::Identity(error));
+                    }
+                    refused = true;
+                }
+                Class::Throttled | Class::Unavailable => {
+                    let Some(wait) = waits.next() else {
+                        return Err(CallFailure::Call(error));
+                    };
+                    let wait = error.retry_after.map_or(wait, |hint| wait.max(hint));
+                    if Instant::now() + wait >= deadline {
+                        return Err(CallFailure::Call(error));
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                Class::NotFound | Class::Denied | Class::Invalid | Class::Protocol => {
+                    return Err(CallFailure::Call(error));
+                }
+            }
+        }
+    }
+}
+
+fn deadline_exceeded() -> CallError {
+    CallError::new(Class::Unavailable, "DeadlineExceeded")
+}

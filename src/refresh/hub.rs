@@ -1,0 +1,207 @@
+//! The shell around the table: it waits for the next due time, sends batches, and wakes objects.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::answer::BatchResult;
+use super::call::{CallFailure, Caller};
+use super::row::Held;
+use super::table::{Departure, Limits, Now, Table, reference_parts};
+use super::{Join, Joined, Need, ObjectKey, Origin, View};
+use crate::clock::Clock;
+use crate::digest::{Digest, DigestKey, Domain};
+use crate::provider::{CallError, Class, Fetched, RemoteKey};
+
+/// The refresh hub: cheap to share, safe to call from any task.
+pub struct Hub {
+    table: Mutex<Table>,
+    changed: Notify,
+    caller: Caller,
+    clock: Arc<dyn Clock>,
+    key: DigestKey,
+    held: Arc<AtomicUsize>,
+    wakes: mpsc::UnboundedSender<ObjectKey>,
+}
+
+/// What the hub looks like at one moment, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HubFigures {
+    /// Distinct references.
+    pub rows: usize,
+    /// Rows that are due or wanted and have not left yet.
+    pub due: usize,
+    /// How long the oldest of them has been due.
+    pub oldest_overdue: Duration,
+    /// Bytes of values that wait to be applied.
+    pub held_bytes: usize,
+    /// Identities that failed and are probed.
+    pub parked: usize,
+}
+
+// === impl Hub ===
+
+impl Hub {
+    /// A hub, and the stream of objects it wakes.
+    pub fn new(
+        caller: Caller,
+        clock: Arc<dyn Clock>,
+        key: DigestKey,
+        limits: Limits,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ObjectKey>) {
+        let (wakes, woken) = mpsc::unbounded_channel();
+        let table = Table::new(key.clone(), limits);
+        let held = Arc::clone(&table.held);
+        let changed = Notify::new();
+        let hub = Self {
+            table: Mutex::new(table),
+            changed,
+            caller,
+            clock,
+            key,
+            held,
+            wakes,
+        };
+        (Arc::new(hub), woken)
+    }
+
+    /// Replaces what `object` needs; says whether these are other references than before.
+    pub fn subscribe(&self, object: &ObjectKey, needs: Vec<Need>) -> bool {
+        let now = self.now();
+        self.with(|table| table.subscribe(object, needs, now))
+    }
+
+    /// Forgets `object` and what only it needed.
+    pub fn unsubscribe(&self, object: &ObjectKey) {
+        self.with(|table| table.unsubscribe(object));
+    }
+
+    /// What is known of the object's references, in the order of its needs.
+    pub fn look(&self, object: &ObjectKey) -> Vec<View> {
+        self.with(|table| table.look(object))
+    }
+
+    /// Asks for the values of all the object's references.
+    pub fn join(&self, object: &ObjectKey, request: Join) -> Joined {
+        let now = self.now();
+        self.with(|table| table.join(object, request, now))
+    }
+
+    /// Gives up a join.
+    pub fn cancel(&self, object: &ObjectKey) {
+        self.with(|table| table.cancel(object));
+    }
+
+    /// Notes what the object's Secret holds now, in the order of its needs.
+    pub fn applied(&self, object: &ObjectKey, digests: &[Option<Digest>]) {
+        self.with(|table| table.applied(object, digests));
+    }
+
+    /// The hub's figures.
+    pub fn figures(&self) -> HubFigures {
+        let now = Instant::now();
+        let held_bytes = self.held.load(Ordering::Relaxed);
+        let table = self.lock();
+        HubFigures {
+            held_bytes,
+            ..table.figures(now)
+        }
+    }
+
+    /// Sends what is due until `shutdown` ends. Calls that are under way are not waited for.
+    pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        loop {
+            let changed = self.changed.notified();
+            let next = self.send_due();
+            let sleep = async {
+                match next {
+                    Some(time) => tokio::time::sleep_until(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = sleep => {}
+                () = &mut shutdown => return,
+            }
+        }
+    }
+
+    fn send_due(self: &Arc<Self>) -> Option<Instant> {
+        let now = self.now();
+        let mut table = self.lock();
+        while let Some(departure) = table.depart(now) {
+            tokio::spawn(Arc::clone(self).travel(departure));
+        }
+        let next = table.next_time();
+        // A time that has passed and let nothing leave waits for an arrival, which notifies.
+        next.filter(|time| *time > now.at)
+    }
+
+    async fn travel(self: Arc<Self>, departure: Departure) {
+        let call = self.caller.call(&departure.origin, &departure.keys);
+        let result = AssertUnwindSafe(call)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_panic| {
+                tracing::error!(
+                    provider = departure.origin.provider.name(),
+                    "a call panicked"
+                );
+                Err(CallFailure::Call(CallError::new(
+                    Class::Protocol,
+                    "Panicked",
+                )))
+            });
+        let result: BatchResult = result.map(|answers| {
+            let keys = departure.keys.iter();
+            let hold = |(key, fetched): (&RemoteKey, Fetched)| {
+                self.hold(&departure.origin, key, fetched, departure.sent)
+            };
+            keys.zip(answers)
+                .map(|(key, answer)| answer.map(|fetched| hold((key, fetched))))
+                .collect()
+        });
+        let now = self.now();
+        self.with(|table| table.arrive(departure, result, now));
+    }
+
+    fn hold(&self, origin: &Origin, key: &RemoteKey, fetched: Fetched, sent: Instant) -> Arc<Held> {
+        let reference = reference_parts(origin, key);
+        let mut parts: Vec<&[u8]> = reference.iter().map(Vec::as_slice).collect();
+        parts.push(fetched.value.expose());
+        let digest = self.key.digest(Domain::Value, &parts);
+        Arc::new(Held::new(fetched, digest, sent, &self.held))
+    }
+
+    /// Runs `act` on the table, wakes whom it woke, and has the schedule looked at again.
+    fn with<T>(&self, act: impl FnOnce(&mut Table) -> T) -> T {
+        let mut table = self.lock();
+        let result = act(&mut table);
+        let wakes = table.take_wakes();
+        drop(table);
+        for object in wakes {
+            // The receiver is gone only when the process is stopping.
+            let _ = self.wakes.send(object);
+        }
+        self.changed.notify_one();
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            wall: self.clock.now(),
+            at: Instant::now(),
+        }
+    }
+}
