@@ -6,6 +6,7 @@
 //! proxy that resolves names, so there the proxy must guard against such addresses.
 
 use std::error::Error;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -46,7 +47,6 @@ pub struct HttpClient(Client);
 pub struct HttpClientError(reqwest::Error);
 
 /// One POST.
-#[derive(Debug)]
 pub struct Post {
     url: Url,
     headers: HeaderMap,
@@ -173,6 +173,12 @@ impl Post {
     }
 }
 
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Post({} bytes)", self.body.len())
+    }
+}
+
 // === impl Response ===
 
 impl Response {
@@ -270,7 +276,7 @@ fn is_cause<T: Error + 'static>(cause: &(dyn Error + 'static)) -> bool {
     let wrapped = cause
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
-    cause.is::<T>() || wrapped.is_some_and(|inner| inner.is::<T>())
+    cause.is::<T>() || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<T>)
 }
 
 #[cfg(test)]

@@ -168,14 +168,10 @@ impl Inner {
         let outcome = outcome.map(Arc::new);
         if let Some(entry) = self.entries().get_mut(&identity.id()) {
             entry.flight = None;
-            match &outcome {
-                Ok(credentials) => entry.held = Some(self.hold(credentials, now)),
-                Err(_) => {
-                    let lifetime = entry.held.as_mut().and_then(|held| held.lifetime.as_mut());
-                    if let Some(lifetime) = lifetime {
-                        lifetime.renewal_failed(now);
-                    }
-                }
+            if let Ok(credentials) = &outcome {
+                entry.held = Some(self.hold(credentials, now));
+            } else if let Some(held) = &mut entry.held {
+                held.renewal_failed(now);
             }
         }
         outcome
@@ -216,6 +212,12 @@ impl Held {
         Self {
             credentials: Arc::new(credentials),
             lifetime: None,
+        }
+    }
+
+    fn renewal_failed(&mut self, now: Timestamp) {
+        if let Some(lifetime) = &mut self.lifetime {
+            lifetime.renewal_failed(now);
         }
     }
 

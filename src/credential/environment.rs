@@ -69,12 +69,13 @@ pub enum EnvironmentError {
 impl Environment {
     /// An environment of these variables. Blank ones count as not set.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let set = variables
+        let ours = variables
             .into_iter()
             .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_"))
-            .map(|(name, value)| (name, value.trim().to_owned()))
-            .filter(|(_, value)| !value.is_empty());
-        Self(set.collect())
+            .map(|(name, value)| (name, value.trim().to_owned()));
+        let mut set: BTreeMap<String, String> = ours.collect();
+        set.retain(|_, value| !value.is_empty());
+        Self(set)
     }
 
     /// The operator's own role and token file. `session_name` is the session's name where
