@@ -7,6 +7,7 @@ pub mod alibaba;
 mod edge;
 pub mod endpoint;
 mod error;
+pub mod registry;
 
 use std::fmt;
 use std::sync::Arc;

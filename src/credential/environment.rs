@@ -94,8 +94,16 @@ impl Environment {
             return Err(EnvironmentError::Absent);
         }
         let role_arn = self.arn(ROLE_ARN, ":role/")?;
-        let provider_arn = self.arn(PROVIDER_ARN, ":oidc-provider/")?;
+        let provider_arn = self.provider_arn()?;
         self.with_role(role_arn, provider_arn, sts, session_name, policy)
+    }
+
+    /// The OIDC provider that the operator's environment names.
+    ///
+    /// # Errors
+    /// When it is missing or broken.
+    pub fn provider_arn(&self) -> Result<&str, EnvironmentError> {
+        self.arn(PROVIDER_ARN, ":oidc-provider/")
     }
 
     /// A store's role, entered with the operator's own token file.

@@ -86,6 +86,11 @@ impl Hub {
         self.with(|table| table.look(object))
     }
 
+    /// Whether a value was read that is not in the object's Secret.
+    pub fn behind(&self, object: &ObjectKey) -> bool {
+        self.with(|table| table.behind(object))
+    }
+
     /// Asks for the values of all the object's references.
     pub fn join(&self, object: &ObjectKey, request: Join) -> Joined {
         let now = self.now();

@@ -184,7 +184,9 @@ impl Row {
         match self.subscribers.binary_search_by_key(&object, |s| s.object) {
             Ok(at) => {
                 self.subscribers[at].interval = interval;
-                self.subscribers[at].applied = applied;
+                // What was applied is forgotten only for something newer.
+                let known = self.subscribers[at].applied;
+                self.subscribers[at].applied = applied.or(known);
             }
             Err(at) => {
                 let seen_epoch = self.epoch;

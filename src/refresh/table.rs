@@ -187,6 +187,21 @@ impl Table {
             .collect()
     }
 
+    /// Whether a value was read that is not in the object's Secret.
+    pub fn behind(&mut self, object: &ObjectKey) -> bool {
+        let Some((id, rows)) = self.rows_of(object) else {
+            return false;
+        };
+        rows.iter().any(|row| {
+            let Some(row) = self.rows.get_mut(row) else {
+                return false;
+            };
+            let seen = row.seen.as_ref().map(|seen| seen.digest);
+            let applied = row.subscriber(id).and_then(|subscriber| subscriber.applied);
+            seen.is_some() && seen != applied
+        })
+    }
+
     /// Notes what is in the object's Secret now, in the order of its needs.
     pub fn applied(&mut self, object: &ObjectKey, digests: &[Option<Digest>]) {
         let Some((id, rows)) = self.rows_of(object) else {

@@ -104,6 +104,7 @@ impl Wanted<'_> {
                     };
                     // A POST whose answer was lost has done its work.
                     if let (None, Some(made)) = (&before, &known)
+                        && made.managed
                         && made
                             .controller
                             .as_ref()

@@ -23,6 +23,8 @@ pub struct Facts<'a> {
     pub problem: Option<Problem>,
     /// What the hub knows, in the order of `spec.data`.
     pub views: &'a [View],
+    /// A value was read that is not in the Secret.
+    pub behind: bool,
     /// The Secret of the target's name, as far as it is watched.
     pub secret: Option<&'a SecretFacts>,
     /// The object's references are others than the last time this process looked.
@@ -90,10 +92,7 @@ impl Facts<'_> {
         if !retry && let Some(problem) = self.failed_view() {
             return Due::Report(Standing::Failed(problem));
         }
-        let unapplied = self.views.iter().zip(self.applied()).any(
-            |(view, applied)| matches!(view, View::Fresh(seen) if Some(seen.digest) != applied),
-        );
-        let wanted = !self.satisfied() || self.drifted || unapplied || forced.is_some();
+        let wanted = !self.satisfied() || self.drifted || self.behind || forced.is_some();
         let again = self.moved || (!fresh && !known);
         if wanted || again {
             return Due::Fetch(Join {
