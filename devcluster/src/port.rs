@@ -53,3 +53,22 @@ impl Port {
         self.number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_port_is_not_given_twice_and_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let ports: Vec<_> = (0..8).map(|_| Port::reserve(dir.path()).unwrap()).collect();
+        let mut numbers: Vec<_> = ports.iter().map(Port::number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), ports.len());
+        let lock = File::open(dir.path().join(numbers[0].to_string())).unwrap();
+        assert!(lock.try_lock().is_err());
+        drop(ports);
+        lock.try_lock().unwrap();
+    }
+}

@@ -327,3 +327,22 @@ async fn what_a_new_kind_owns_goes_soon_after_its_owner() {
     };
     assert_collected(&maps, reference, delete).await;
 }
+
+#[tokio::test]
+async fn definitions_in_the_options_are_served_when_it_is_ready() {
+    let options = Options {
+        crds: Some(CRD.to_owned()),
+        ..Options::new(true)
+    };
+    let cluster = Cluster::start(options).await.unwrap();
+    owners(cluster.client().unwrap(), "default")
+        .list(&ListParams::default())
+        .await
+        .unwrap();
+    assert_eq!(cluster.process_ids().await.len(), 3);
+    cluster.check().await.unwrap();
+    // Installing them again changes nothing.
+    let before = cluster.process_ids().await;
+    cluster.apply_crds(CRD).await.unwrap();
+    assert_eq!(cluster.process_ids().await, before);
+}
