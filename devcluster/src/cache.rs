@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+const WORK: &str = "build-";
 const PROGRESS: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
@@ -65,9 +66,10 @@ pub(crate) async fn build(go: &Path, folder: &Path, missing: &[Binary]) -> Resul
         return Ok(());
     }
 
+    remove_abandoned(folder)?;
     // On the same file system as the folder, so that each binary arrives by a rename and is never half there.
     let work = tempfile::Builder::new()
-        .prefix("build-")
+        .prefix(WORK)
         .tempdir_in(folder)
         .map_err(Error::io("create in", folder))?;
     for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
@@ -87,6 +89,19 @@ pub(crate) async fn build(go: &Path, folder: &Path, missing: &[Binary]) -> Resul
             folder.join(binary.file_name()),
         );
         fs::rename(from, &to).map_err(Error::io("write", &to))?;
+    }
+    Ok(())
+}
+
+/// Removes what a build that was killed has left. Only the holder of the lock may.
+fn remove_abandoned(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder)
+        .map_err(Error::io("read", folder))?
+        .flatten()
+    {
+        if entry.file_name().to_string_lossy().starts_with(WORK) {
+            fs::remove_dir_all(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+        }
     }
     Ok(())
 }

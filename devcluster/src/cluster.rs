@@ -1,11 +1,11 @@
 //! A cluster: started by us, or one that runs already.
 
-use crate::binary::Binary;
 use crate::certificates::{Certificates, write_private};
 use crate::error::Error;
 use crate::kubeconfig::{self, Credential};
-use crate::lookup::{Environment, Source};
-use crate::plane::{self, Plane, Programs};
+use crate::lookup::Source;
+use crate::plane::{self, Plane};
+use crate::programs::{Programs, environment};
 use crate::report::say;
 use crate::{bootstrap, cache};
 use kube::config::Kubeconfig;
@@ -14,12 +14,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 
-// A port that is taken between its choice and the bind costs one more attempt.
-const ATTEMPTS: usize = 5;
-
 /// What a cluster is to be.
 #[derive(Clone, Debug, Default)]
-#[non_exhaustive]
 pub struct Options {
     /// Run kube-controller-manager too: garbage collection, namespace deletion, default service accounts.
     pub controllers: bool,
@@ -80,17 +76,7 @@ impl Cluster {
     /// Starts a cluster of our own, whatever `USE_EXISTING_CLUSTER` says.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let (environment, root) = environment()?;
-        let mut need = vec![Binary::Etcd, Binary::ApiServer];
-        need.extend(options.controllers.then_some(Binary::ControllerManager));
-        let mut paths = binaries(&environment, &need).await?.into_iter();
-        let (Some(etcd), Some(apiserver)) = (paths.next(), paths.next()) else {
-            unreachable!("one path for each binary");
-        };
-        let programs = Programs {
-            etcd,
-            apiserver,
-            controller_manager: paths.next(),
-        };
+        let programs = Programs::provide(&environment, options.controllers).await?;
 
         let (dir, holder) = directory(options.dir.as_deref())?;
         let certificates = generate().await?;
@@ -108,7 +94,7 @@ impl Cluster {
             )
             .await
             {
-                Err(error) if error.is_port_taken() && attempt < ATTEMPTS => attempt += 1,
+                Err(error) if error.is_port_taken() && attempt < plane::ATTEMPTS => attempt += 1,
                 other => break other?,
             }
         };
@@ -243,60 +229,16 @@ impl Cluster {
         }
     }
 
+    /// Lets controllers that run already see what is new.
     pub(crate) async fn restart_controllers(&self) -> Result<(), Error> {
-        let Some(plane) = &self.plane else {
-            return Ok(());
-        };
-        let mut plane = plane.lock().await;
-        if plane.has_controllers() {
-            plane.stop_controllers().await;
-            plane.start_controllers().await?;
+        match &self.plane {
+            Some(plane) => plane.lock().await.restart_controllers().await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn plane(&self) -> Result<&Mutex<Plane>, Error> {
         self.plane.as_ref().ok_or(Error::NotOurs)
-    }
-}
-
-/// The machine's kubectl, or one that is built from the pinned module into the cache.
-pub async fn kubectl() -> Result<PathBuf, Error> {
-    if let Some(path) = cache::on_path("kubectl", std::env::var("PATH").ok().as_deref()) {
-        return Ok(path);
-    }
-    let (environment, _) = environment()?;
-    let mut paths = binaries(&environment, &[Binary::Kubectl]).await?;
-    Ok(paths.swap_remove(0))
-}
-
-fn environment() -> Result<(Environment, PathBuf), Error> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let root = cache::root(variable)?;
-    Ok((
-        Environment::from_variables(variable, cache::folder(&root)),
-        root,
-    ))
-}
-
-async fn binaries(environment: &Environment, need: &[Binary]) -> Result<Vec<PathBuf>, Error> {
-    let source = environment.binaries(need, Path::is_file)?;
-    // Without a `go` there is nothing to announce.
-    let go = matches!(source, Source::Build { .. })
-        .then(cache::go)
-        .transpose()?;
-    say(format_args!("{source}"));
-    match source {
-        Source::Found { paths, .. } => Ok(paths),
-        Source::Build {
-            paths,
-            missing,
-            dir,
-        } => {
-            cache::build(&go.ok_or(Error::NoGo)?, &dir, &missing).await?;
-            Ok(paths)
-        }
-        Source::Existing { .. } => unreachable!("`binaries` never answers with a cluster"),
     }
 }
 

@@ -26,17 +26,20 @@ mod namespace;
 mod operator;
 mod plane;
 mod port;
+mod probe;
 mod process;
+mod programs;
 mod report;
 mod writes;
 
 pub use binary::{Binary, KUBERNETES_VERSION};
-pub use cluster::{Cluster, Options, kubectl};
+pub use cluster::{Cluster, Options};
 pub use crds::read_yaml_dir;
 pub use error::Error;
 pub use lookup::{Environment, Source};
 pub use namespace::Namespace;
 pub use operator::{OPERATOR, OperatorAccount};
+pub use programs::kubectl;
 pub use writes::{Write, Writes};
 
 use tokio::sync::OnceCell;

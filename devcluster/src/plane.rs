@@ -4,28 +4,21 @@ use crate::certificates::{Certificates, write_private};
 use crate::error::Error;
 use crate::kubeconfig::{self, Credential};
 use crate::port::Port;
+use crate::probe::Probe;
 use crate::process::Process;
+use crate::programs::Programs;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-// A loaded two-core machine needs a multiple of the usual three seconds.
-const START_PATIENCE: Duration = Duration::from_mins(2);
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(50);
+// A port that is taken between its choice and the bind costs one more attempt.
+pub(crate) const ATTEMPTS: usize = 5;
 
 // Those whose absence a user of the API would notice; the rest (nodes, workloads, volumes) costs CPU for nothing here.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
     serviceaccount-token-controller,root-ca-certificate-publisher-controller";
-
-/// The programs to run.
-#[derive(Clone, Debug)]
-pub(crate) struct Programs {
-    pub(crate) etcd: PathBuf,
-    pub(crate) apiserver: PathBuf,
-    pub(crate) controller_manager: Option<PathBuf>,
-}
 
 /// The running processes of one control plane.
 ///
@@ -38,7 +31,9 @@ pub(crate) struct Plane {
     programs: Programs,
     ports: Ports,
     dir: PathBuf,
-    http: reqwest::Client,
+    lock_dir: PathBuf,
+    controller_port: Option<Port>,
+    probe: Probe,
 }
 
 #[derive(Debug)]
@@ -46,7 +41,6 @@ struct Ports {
     etcd: Port,
     etcd_peer: Port,
     apiserver: Port,
-    controller_manager: Port,
 }
 
 // === impl Plane ===
@@ -66,9 +60,8 @@ impl Plane {
             etcd: Port::reserve(lock_dir)?,
             etcd_peer: Port::reserve(lock_dir)?,
             apiserver: Port::reserve(lock_dir)?,
-            controller_manager: Port::reserve(lock_dir)?,
         };
-        let http = http_client(certificates)?;
+        let probe = Probe::new(&certificates.ca)?;
         let mut plane = Self {
             controller_manager: None,
             apiserver: None,
@@ -76,7 +69,9 @@ impl Plane {
             programs,
             ports,
             dir: dir.to_path_buf(),
-            http,
+            lock_dir: lock_dir.to_path_buf(),
+            controller_port: None,
+            probe,
         };
         plane.write_controller_kubeconfig(certificates)?;
         plane.start_etcd(scratch).await?;
@@ -129,13 +124,19 @@ impl Plane {
             .arg(format!("--initial-cluster=default={peer}"))
             // The data need not survive the machine.
             .arg("--unsafe-no-fsync=true");
-        let etcd = Process::start("etcd", &command, self.log("etcd"), scratch)?;
-        let etcd = self.etcd.insert(etcd);
-        ready(&self.http, "etcd", &format!("{client}/health"), etcd).await
+        let etcd = self
+            .etcd
+            .insert(Process::start("etcd", &command, self.log("etcd"), scratch)?);
+        self.probe
+            .ready("etcd", &format!("{client}/health"), etcd)
+            .await
     }
 
     /// Starts the API server and waits until it has set itself up, default RBAC included.
     pub(crate) async fn start_apiserver(&mut self) -> Result<(), Error> {
+        if self.apiserver.is_some() {
+            return Ok(());
+        }
         let server = self.server();
         let file = |name: &str| self.dir.join(name).display().to_string();
         let mut command = Command::new(&self.programs.apiserver);
@@ -174,25 +175,49 @@ impl Plane {
         let apiserver =
             Process::start("kube-apiserver", &command, self.log("kube-apiserver"), None)?;
         let apiserver = self.apiserver.insert(apiserver);
-        ready(
-            &self.http,
-            "kube-apiserver",
-            &format!("{server}/readyz"),
-            apiserver,
-        )
-        .await
+        self.probe
+            .ready("kube-apiserver", &format!("{server}/readyz"), apiserver)
+            .await
     }
 
-    /// Whether this control plane has controllers.
-    pub(crate) fn has_controllers(&self) -> bool {
-        self.programs.controller_manager.is_some()
-    }
-
-    /// Starts the controllers, if this control plane has them.
+    /// Starts the controllers, if this control plane has them and they do not run.
     pub(crate) async fn start_controllers(&mut self) -> Result<(), Error> {
-        let Some(program) = &self.programs.controller_manager else {
+        let Some(program) = self.programs.controller_manager.clone() else {
             return Ok(());
         };
+        if self.controller_manager.is_some() {
+            return Ok(());
+        }
+        // Nobody else needs this port, so it can be a new one each time.
+        let mut attempt = 1;
+        loop {
+            let port = Port::reserve(&self.lock_dir)?;
+            match self.start_controller_manager(&program, &port).await {
+                Err(error) if error.is_port_taken() && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(process) => {
+                    self.controller_manager = Some(process);
+                    self.controller_port = Some(port);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Starts the controllers again, if they run.
+    pub(crate) async fn restart_controllers(&mut self) -> Result<(), Error> {
+        if self.controller_manager.is_none() {
+            return Ok(());
+        }
+        self.stop_controllers().await;
+        self.start_controllers().await
+    }
+
+    async fn start_controller_manager(
+        &self,
+        program: &Path,
+        port: &Port,
+    ) -> Result<Process, Error> {
         let file = |name: &str| self.dir.join(name).display().to_string();
         let mut command = Command::new(program);
         command
@@ -205,10 +230,7 @@ impl Plane {
                 "--use-service-account-credentials",
                 "--bind-address=127.0.0.1",
             ])
-            .arg(format!(
-                "--secure-port={}",
-                self.ports.controller_manager.number()
-            ))
+            .arg(format!("--secure-port={}", port.number()))
             .arg(format!("--tls-cert-file={}", file("serving.crt")))
             .arg(format!("--tls-private-key-file={}", file("serving.key")))
             .arg(format!(
@@ -218,13 +240,10 @@ impl Plane {
             .arg(format!("--root-ca-file={}", file("ca.crt")))
             .arg(format!("--controllers={CONTROLLERS}"));
         let name = "kube-controller-manager";
-        let process = Process::start(name, &command, self.log(name), None)?;
-        let process = self.controller_manager.insert(process);
-        let url = format!(
-            "https://127.0.0.1:{}/healthz",
-            self.ports.controller_manager.number()
-        );
-        ready(&self.http, name, &url, process).await
+        let mut process = Process::start(name, &command, self.log(name), None)?;
+        let url = format!("https://127.0.0.1:{}/healthz", port.number());
+        self.probe.ready(name, &url, &mut process).await?;
+        Ok(process)
     }
 
     /// Stops the controllers.
@@ -286,47 +305,4 @@ pub(crate) fn clear(dir: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn http_client(certificates: &Certificates) -> Result<reqwest::Client, Error> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let invalid = |error: reqwest::Error| Error::Yaml {
-        what: "the CA".into(),
-        reason: error.to_string(),
-    };
-    let ca = reqwest::Certificate::from_pem(certificates.ca.as_bytes()).map_err(invalid)?;
-    reqwest::Client::builder()
-        .tls_certs_only([ca])
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        // Nothing to reuse: the few calls are made from whatever runtime a test brings.
-        .pool_max_idle_per_host(0)
-        .build()
-        .map_err(invalid)
-}
-
-async fn ready(
-    http: &reqwest::Client,
-    name: &str,
-    url: &str,
-    process: &mut Process,
-) -> Result<(), Error> {
-    let started = Instant::now();
-    loop {
-        process.check()?;
-        let last = match http.get(url).send().await {
-            Ok(answer) if answer.status().is_success() => return Ok(()),
-            Ok(answer) => answer.status().to_string(),
-            Err(error) => error.to_string(),
-        };
-        if started.elapsed() > START_PATIENCE {
-            let what = format!("{name} (log {})", process.log().display());
-            return Err(Error::NotReady {
-                what,
-                seconds: START_PATIENCE.as_secs(),
-                last,
-            });
-        }
-        tokio::time::sleep(POLL).await;
-    }
 }

@@ -53,3 +53,32 @@ impl Port {
         self.number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_reserved_port_is_not_given_twice_and_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let ports: Vec<_> = (0..8).map(|_| Port::reserve(dir.path()).unwrap()).collect();
+        let mut numbers: Vec<_> = ports.iter().map(Port::number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), ports.len());
+        let lock = File::open(dir.path().join(numbers[0].to_string())).unwrap();
+        assert!(lock.try_lock().is_err());
+        drop(ports);
+        // A process that another test is just starting holds our files until it becomes its program.
+        let started = Instant::now();
+        while lock.try_lock().is_err() {
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "it is not given back"
+            );
+            sleep(Duration::from_millis(5));
+        }
+    }
+}

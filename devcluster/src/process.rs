@@ -168,3 +168,44 @@ pub(crate) fn tail(path: &Path, limit: usize) -> String {
     lines.reverse();
     lines.join(" | ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(script: &str, dir: &Path) -> Process {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        Process::start("etcd", &command, dir.join("etcd.log"), None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_is_reported_with_the_end_of_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = start(
+            "echo one; echo 'bind: address already in use' >&2; exit 3",
+            dir.path(),
+        );
+        while process.status().is_none() {
+            tokio::time::sleep(POLL).await;
+        }
+        let error = process.check().unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("one | bind: address already in use"),
+            "{error}"
+        );
+        assert!(error.is_port_taken());
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_end_when_asked_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let process = start("trap '' TERM; while :; do sleep 0.1; done", dir.path());
+        let id = process.id().cast_signed();
+        process.stop(Duration::from_millis(200)).await;
+        let pid = Pid::from_raw(id).unwrap();
+        assert!(rustix::process::test_kill_process(pid).is_err());
+    }
+}

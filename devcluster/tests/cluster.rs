@@ -8,7 +8,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams};
 use kube::core::GroupVersionKind;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -276,46 +276,73 @@ async fn the_operator_can_do_what_its_rules_say_and_no_more() {
     );
 }
 
-#[tokio::test]
-async fn what_a_new_kind_owns_goes_soon_after_its_owner() {
-    let cluster = devcluster::shared().await;
-    cluster.apply_crds(CRD).await.unwrap();
-    let namespace = cluster.namespace("owner").await.unwrap();
-    let client = cluster.client().unwrap();
-    let owners = owners(client.clone(), namespace.name());
-    let owner = json!({ "apiVersion": "devcluster.test/v1", "kind": "Owner", "metadata": { "name": "one" } });
-    let owner = owners
-        .create(
-            &PostParams::default(),
-            &serde_json::from_value(owner).unwrap(),
-        )
-        .await
-        .unwrap();
-    let mut dependent = config_map("owned");
-    dependent.metadata.owner_references = Some(vec![
-        serde_json::from_value(json!({
-            "apiVersion": "devcluster.test/v1",
-            "kind": "Owner",
-            "name": "one",
-            "uid": owner.meta().uid,
-        }))
-        .unwrap(),
-    ]);
-    let maps = Api::<ConfigMap>::namespaced(client, namespace.name());
+/// Creates a `ConfigMap` owned by `owner`, deletes the owner by `delete`, and waits for the map to go.
+async fn assert_collected(maps: &Api<ConfigMap>, owner: Value, delete: impl AsyncFnOnce()) {
+    let mut dependent = config_map("dependent");
+    dependent.metadata.owner_references = Some(vec![serde_json::from_value(owner).unwrap()]);
     maps.create(&PostParams::default(), &dependent)
         .await
         .unwrap();
-
-    owners
-        .delete("one", &DeleteParams::default())
-        .await
-        .unwrap();
+    delete().await;
     let started = Instant::now();
-    while maps.get_opt("owned").await.unwrap().is_some() {
+    while maps.get_opt("dependent").await.unwrap().is_some() {
         assert!(
             started.elapsed() < Duration::from_secs(15),
             "it is not collected"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn what_a_new_kind_owns_goes_soon_after_its_owner() {
+    let cluster = Cluster::start(Options::new(true)).await.unwrap();
+    let client = cluster.client().unwrap();
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), "default");
+    let create = PostParams::default();
+
+    // An old kind first: then the garbage collector has read the kinds, and reads them again only 30 s later.
+    let owner = maps.create(&create, &config_map("owner")).await.unwrap();
+    let reference = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid });
+    let delete = async || {
+        maps.delete("owner", &DeleteParams::default())
+            .await
+            .unwrap();
+    };
+    assert_collected(&maps, reference, delete).await;
+
+    cluster.apply_crds(CRD).await.unwrap();
+    let owners = owners(client, "default");
+    let owner = json!({ "apiVersion": "devcluster.test/v1", "kind": "Owner", "metadata": { "name": "owner" } });
+    let owner = owners
+        .create(&create, &serde_json::from_value(owner).unwrap())
+        .await
+        .unwrap();
+    let reference = json!({ "apiVersion": "devcluster.test/v1", "kind": "Owner", "name": "owner", "uid": owner.metadata.uid });
+    let delete = async || {
+        owners
+            .delete("owner", &DeleteParams::default())
+            .await
+            .unwrap();
+    };
+    assert_collected(&maps, reference, delete).await;
+}
+
+#[tokio::test]
+async fn definitions_in_the_options_are_served_when_it_is_ready() {
+    let options = Options {
+        crds: Some(CRD.to_owned()),
+        ..Options::new(true)
+    };
+    let cluster = Cluster::start(options).await.unwrap();
+    owners(cluster.client().unwrap(), "default")
+        .list(&ListParams::default())
+        .await
+        .unwrap();
+    assert_eq!(cluster.process_ids().await.len(), 3);
+    cluster.check().await.unwrap();
+    // Installing them again changes nothing.
+    let before = cluster.process_ids().await;
+    cluster.apply_crds(CRD).await.unwrap();
+    assert_eq!(cluster.process_ids().await, before);
 }

@@ -193,6 +193,38 @@ fn sigint_before_it_is_ready_ends_it_too() {
 }
 
 #[test]
+fn an_existing_cluster_is_handed_on_and_left_alone() {
+    let up = Up::start();
+    let other = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command
+        .env("USE_EXISTING_CLUSTER", "true")
+        .env("KUBECONFIG", up.dir.path().join("kubeconfig"));
+    command
+        .args(["up", "--dir"])
+        .arg(other.path())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "devcluster: ready\n");
+    for name in ["kubeconfig", "ca.crt"] {
+        let read = |dir: &Path| fs::read_to_string(dir.join(name)).unwrap();
+        assert_eq!(
+            read(up.dir.path()).trim_end(),
+            read(other.path()).trim_end()
+        );
+    }
+    signal(child.id(), "-TERM");
+    assert!(child.wait().unwrap().success());
+    assert!(is_running(up.apiserver) && is_running(up.etcd));
+    signal(up.child.id(), "-KILL");
+    up.wait_for_no_children();
+}
+
+#[test]
 fn a_directory_is_used_by_one_cluster_at_a_time() {
     let up = Up::start();
     let output = isolated(Command::new(PROGRAM))
