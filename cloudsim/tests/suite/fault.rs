@@ -1,5 +1,6 @@
 //! Faults do what they say, to the calls they are for, as often as they say.
 
+use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ async fn bare(client: &Client) -> (Vec<u8>, std::io::Result<usize>) {
         request.url().query().unwrap()
     );
     for (name, value) in request.headers() {
-        text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+        write!(text, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
     }
     stream
         .write_all(format!("{text}content-length: 0\r\n\r\n").as_bytes())

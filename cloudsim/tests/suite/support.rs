@@ -1,5 +1,6 @@
 //! A simulator with a small cloud in it, and a client that signs.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cloudsim::{Issuer, Options, Simulator};
@@ -138,12 +139,7 @@ impl Client {
     }
 
     pub fn sign(&self, draft: &Draft) -> RequestBuilder {
-        let hex = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-        };
+        let hex = |bytes: &[u8]| hex::encode(bytes);
         let sha = |text: &str| hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
         let host = self.url.strip_prefix("http://").unwrap().to_owned();
         let mut headers = vec![
@@ -171,9 +167,10 @@ impl Client {
             .iter()
             .filter(|(name, _)| !draft.unsigned.contains(name));
         let names: Vec<_> = signed.clone().map(|(name, _)| *name).collect();
-        let lines: String = signed
-            .map(|(name, value)| format!("{name}:{value}\n"))
-            .collect();
+        let mut lines = String::new();
+        for (name, value) in signed {
+            writeln!(lines, "{name}:{value}").unwrap();
+        }
         let canonical = format!(
             "{}\n/\n{query}\n{lines}\n{}\n{}",
             draft.method,

@@ -99,7 +99,7 @@ async fn a_token_of_the_future_is_refused() {
 #[tokio::test]
 async fn a_token_for_another_audience_is_refused() {
     let reply = with_claims(&simulator().await, |claims| {
-        claims.aud = vec!["kubernetes".into()]
+        claims.aud = vec!["kubernetes".into()];
     })
     .await;
     assert_eq!(
@@ -111,7 +111,7 @@ async fn a_token_for_another_audience_is_refused() {
 #[tokio::test]
 async fn a_token_of_another_issuer_is_refused() {
     let reply = with_claims(&simulator().await, |claims| {
-        claims.iss = "https://other.example.com".into()
+        claims.iss = "https://other.example.com".into();
     })
     .await;
     assert_eq!(
