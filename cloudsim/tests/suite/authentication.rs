@@ -1,9 +1,19 @@
 //! Signed requests: each way to be refused, with its code.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use cloudsim::{Options, Simulator};
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::support::*;
+
+const VECTORS: &str = include_str!("../../../tests/vectors/acs.jsonl");
 
 fn minutes_from_now(minutes: i64) -> String {
     let time = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
@@ -315,4 +325,44 @@ async fn everybody_can_ask_who_they_are() {
         format!("acs:ram::{ACCOUNT}:assumed-role/reader/session-1")
     );
     assert_eq!(role["AccountId"], ACCOUNT);
+}
+
+#[tokio::test]
+async fn a_captured_request_of_an_official_sdk_is_answered_at_its_own_time() {
+    let seed = r#"{accounts: [{id: "1", parameters: [{name: /a/b, versions: [one, two, canary-three]}],
+        access_keys: [{id: LTAI5tGoldenAccessKeyId, secret: GoldenAccessKeySecret0123456789}]}]}"#;
+    let clock = Arc::new(|| "2024-06-01T12:40:00Z".parse().unwrap());
+    let simulator = Simulator::start(
+        seed,
+        Options {
+            clock,
+            ..Options::default()
+        },
+    )
+    .await
+    .unwrap();
+    let cases = VECTORS
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let case = cases
+        .into_iter()
+        .find(|case| case["case"] == "oos.GetSecretParameter")
+        .unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (_, query) = text(&case["target"])
+        .split_once('?')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    let mut request = format!("{} /?{query} HTTP/1.1\r\n", text(&case["method"]));
+    for pair in case["headers"].as_array().unwrap() {
+        write!(request, "{}: {}\r\n", text(&pair[0]), text(&pair[1])).unwrap();
+    }
+    request.push_str("connection: close\r\n\r\n");
+    for outcome in ["canary-three", "SignatureNonceUsed"] {
+        let mut stream = TcpStream::connect(simulator.addr()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(outcome), "{answer}");
+    }
 }
