@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use thiserror::Error;
@@ -107,6 +108,8 @@ impl Simulator {
                     _ = stopped => {}
                 }
             });
+            // A name lookup that is under way must not hold up whoever drops the simulator.
+            runtime.shutdown_timeout(Duration::from_millis(100));
         };
         let thread = thread::Builder::new()
             .name("cloudsim".to_owned())
