@@ -143,6 +143,27 @@ fn a_name_that_resolves_to_metadata_is_refused() {
     assert!(guarded(Vec::new()).unwrap_err().is::<Unresolved>());
 }
 
+#[tokio::test]
+async fn a_name_that_resolves_to_metadata_is_never_connected_to() {
+    let to_metadata: Lookup = |_| {
+        let address = SocketAddr::new(IpAddr::from([169, 254, 169, 254]), 0);
+        async move { Ok(vec![address]) }.boxed()
+    };
+    let client = HttpClient::with_lookup(HttpOptions::default(), to_metadata).unwrap();
+    let post = Post::new("https://canary.example/", &[], Zeroizing::default()).unwrap();
+    let error = client.post(post).await.map(|r| r.status).unwrap_err();
+    assert_eq!(error.to_string(), "RefusedAddress");
+    assert_eq!(error.class, Class::Protocol);
+}
+
+#[tokio::test]
+async fn a_broken_handshake_is_told_apart() {
+    let (url, _served) = serve(b"HTTP/1.1 400 canary\r\n\r\n").await;
+    let url = url.replace("http://", "https://");
+    let error = post(&url).await.map(|r| r.status).unwrap_err();
+    assert_eq!(error.to_string(), "TlsFailed");
+}
+
 #[test]
 fn growing_buffers_keep_their_bytes() {
     let mut body = Zeroizing::new(Vec::new());

@@ -1,5 +1,7 @@
 //! One suite that every provider passes against its simulator, and the same for identities.
 
+#![allow(clippy::unwrap_used)]
+
 mod identity;
 mod oos;
 mod subject;
