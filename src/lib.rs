@@ -6,6 +6,7 @@
 //! files, time) are passed in.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod credential;

@@ -5,13 +5,11 @@
 //! ```
 
 pub mod apply;
-pub mod gather;
 pub mod inputs;
 pub mod memory;
 pub mod ownership;
 pub mod plan;
 pub mod problem;
 pub mod property;
-pub mod reconcile;
 pub mod render;
 pub mod status;

@@ -18,13 +18,19 @@ pub struct Problem {
 impl Problem {
     /// A problem with `reason`.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// A failed read of `key` for the entry `secret_key`.
     pub fn read(secret_key: &str, key: &str, error: &CallError) -> Self {
         let reason = reason_of(error.class);
-        Self::new(reason, format!("data[{secret_key}] ({key}): {error}{}", advice(error.class)))
+        Self::new(
+            reason,
+            format!("data[{secret_key}] ({key}): {error}{}", advice(error.class)),
+        )
     }
 
     /// Whether nothing but a change by the user can help: waiting does not.

@@ -1,0 +1,3 @@
+//! Stores: what they resolve to, who may use them, and their status.
+
+pub mod admission;
