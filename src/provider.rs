@@ -7,6 +7,7 @@ pub mod alibaba;
 mod edge;
 pub mod endpoint;
 mod error;
+pub(crate) mod hex;
 
 use std::fmt;
 use std::sync::Arc;
