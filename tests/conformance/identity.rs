@@ -50,14 +50,14 @@ impl TokenMinter for Cluster {
     }
 }
 
-struct Fixture {
-    simulator: Simulator,
-    cache: CredentialCache,
+pub struct Fixture {
+    pub simulator: Simulator,
+    pub cache: CredentialCache,
     renewals: Arc<Mutex<Vec<Result<(), Class>>>>,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let simulator = Simulator::start(SEED, Options::default()).await.unwrap();
         let issuer = Issuer::throw_away(ISSUER).unwrap();
         let trusted = OidcProvider {
@@ -84,7 +84,7 @@ impl Fixture {
     }
 
     /// The identity that works, changed by `change`.
-    fn identity(&self, change: impl FnOnce(&mut Rrsa)) -> Arc<Identity> {
+    pub fn identity(&self, change: impl FnOnce(&mut Rrsa)) -> Arc<Identity> {
         let policy = EndpointPolicy::new([], true).unwrap();
         let url = self.simulator.url();
         let mut rrsa = Rrsa {

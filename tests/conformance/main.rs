@@ -4,6 +4,7 @@
 
 mod identity;
 mod oos;
+mod quiet;
 mod subject;
 mod suite;
 
