@@ -21,10 +21,10 @@ async fn serve(answer: &'static [u8]) -> (String, tokio::task::JoinHandle<String
     (url, served)
 }
 
-fn client() -> HttpClient {
+fn client(timeout: Duration) -> HttpClient {
     HttpClient::new(HttpOptions {
         allow_insecure: true,
-        timeout: Duration::from_millis(500),
+        timeout,
     })
     .unwrap()
 }
@@ -32,7 +32,7 @@ fn client() -> HttpClient {
 async fn post(url: &str) -> Result<Response, CallError> {
     let headers = [("x-acs-security-token", "canary-token")];
     let post = Post::new(url, &headers, Zeroizing::new(b"canary-body".to_vec()));
-    client().post(post.unwrap()).await
+    client(CALL_TIMEOUT).post(post.unwrap()).await
 }
 
 async fn failure(answer: &'static [u8]) -> (Class, String) {
@@ -94,7 +94,9 @@ async fn an_answer_that_is_too_long_is_not_read() {
 async fn silence_ends_in_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let error = post(&url).await.map(|r| r.status).unwrap_err();
+    let post = Post::new(&url, &[], Zeroizing::default()).unwrap();
+    let answer = client(Duration::from_millis(200)).post(post).await;
+    let error = answer.map(|r| r.status).unwrap_err();
     assert_eq!(error.to_string(), "Timeout");
 }
 
