@@ -7,7 +7,11 @@ pub mod alibaba;
 mod edge;
 pub mod endpoint;
 mod error;
+<<<<<<< HEAD
 pub mod registry;
+=======
+pub(crate) mod hex;
+>>>>>>> cloud
 
 use std::fmt;
 use std::sync::Arc;

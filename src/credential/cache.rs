@@ -160,10 +160,6 @@ impl Inner {
 
     /// Takes in what an exchange brought, if anybody still wants it.
     fn land(&self, identity: &Identity, outcome: Result<Credentials, CallError>) -> Outcome {
-        (self.on_renewal)(
-            identity.kind(),
-            outcome.as_ref().map(drop).map_err(|e| e.class),
-        );
         let now = self.clock.now();
         let outcome = outcome.map(Arc::new);
         if let Some(entry) = self.entries().get_mut(&identity.id()) {
@@ -174,6 +170,9 @@ impl Inner {
                 held.renewal_failed(now);
             }
         }
+        // Last, so that a hook that panics leaves no exchange behind that never ends.
+        let told = outcome.as_ref().map(drop).map_err(|error| error.class);
+        (self.on_renewal)(identity.kind(), told);
         outcome
     }
 

@@ -21,10 +21,10 @@ async fn serve(answer: &'static [u8]) -> (String, tokio::task::JoinHandle<String
     (url, served)
 }
 
-fn client() -> HttpClient {
+fn client(timeout: Duration) -> HttpClient {
     HttpClient::new(HttpOptions {
         allow_insecure: true,
-        timeout: Duration::from_millis(500),
+        timeout,
     })
     .unwrap()
 }
@@ -32,7 +32,7 @@ fn client() -> HttpClient {
 async fn post(url: &str) -> Result<Response, CallError> {
     let headers = [("x-acs-security-token", "canary-token")];
     let post = Post::new(url, &headers, Zeroizing::new(b"canary-body".to_vec()));
-    client().post(post.unwrap()).await
+    client(CALL_TIMEOUT).post(post.unwrap()).await
 }
 
 async fn failure(answer: &'static [u8]) -> (Class, String) {
@@ -94,7 +94,9 @@ async fn an_answer_that_is_too_long_is_not_read() {
 async fn silence_ends_in_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let error = post(&url).await.map(|r| r.status).unwrap_err();
+    let post = Post::new(&url, &[], Zeroizing::default()).unwrap();
+    let answer = client(Duration::from_millis(200)).post(post).await;
+    let error = answer.map(|r| r.status).unwrap_err();
     assert_eq!(error.to_string(), "Timeout");
 }
 
@@ -141,6 +143,27 @@ fn a_name_that_resolves_to_metadata_is_refused() {
     }
     assert!(guarded(vec![at("10.0.0.1"), at("100.100.0.1")]).is_ok());
     assert!(guarded(Vec::new()).unwrap_err().is::<Unresolved>());
+}
+
+#[tokio::test]
+async fn a_name_that_resolves_to_metadata_is_never_connected_to() {
+    let to_metadata: Lookup = |_| {
+        let address = SocketAddr::new(IpAddr::from([169, 254, 169, 254]), 0);
+        async move { Ok(vec![address]) }.boxed()
+    };
+    let client = HttpClient::with_lookup(HttpOptions::default(), to_metadata).unwrap();
+    let post = Post::new("https://canary.example/", &[], Zeroizing::default()).unwrap();
+    let error = client.post(post).await.map(|r| r.status).unwrap_err();
+    assert_eq!(error.to_string(), "RefusedAddress");
+    assert_eq!(error.class, Class::Protocol);
+}
+
+#[tokio::test]
+async fn a_broken_handshake_is_told_apart() {
+    let (url, _served) = serve(b"HTTP/1.1 400 canary\r\n\r\n").await;
+    let url = url.replace("http://", "https://");
+    let error = post(&url).await.map(|r| r.status).unwrap_err();
+    assert_eq!(error.to_string(), "TlsFailed");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! One suite that every provider passes against its simulator, and the same for identities.
 
+#![allow(clippy::unwrap_used)]
+
 mod identity;
 mod oos;
+mod quiet;
 mod subject;
 mod suite;
 

@@ -56,7 +56,10 @@ impl Subject for OosSubject {
         vec![
             ("wrong secret", key("LTAIreader", "canary-wrong", None)),
             ("unknown key", key("LTAInobody", "canary-secret", None)),
-            ("unknown session", key("STS.nobody", "canary-s", Some("canary-t"))),
+            (
+                "unknown session",
+                key("STS.nobody", "canary-s", Some("canary-t")),
+            ),
         ]
     }
 
@@ -108,7 +111,7 @@ impl Subject for OosSubject {
     }
 
     fn calls(&self) -> usize {
-        self.simulator.ledger().calls.len()
+        usize::try_from(self.simulator.ledger().total).unwrap()
     }
 }
 
