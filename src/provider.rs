@@ -7,11 +7,8 @@ pub mod alibaba;
 mod edge;
 pub mod endpoint;
 mod error;
-<<<<<<< HEAD
-pub mod registry;
-=======
 pub(crate) mod hex;
->>>>>>> cloud
+pub mod registry;
 
 use std::fmt;
 use std::sync::Arc;
