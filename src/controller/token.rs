@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use secrecy::SecretString;
 
 use crate::credential::{Audience, ServiceAccount, TokenMinter};
-use crate::provider::{CallError, Class};
+use crate::provider::{CallError, Class, Detail};
 
 /// How long a token lives: the shortest that Kubernetes makes.
 const SECONDS: i64 = 600;

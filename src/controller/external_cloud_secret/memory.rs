@@ -34,6 +34,8 @@ pub struct Memory {
     pub blocked: bool,
     /// Reconciles that failed in a row.
     pub failures: u32,
+    /// Writes that the API server refused in a row.
+    pub refusals: u32,
     /// The last status written, until the watch shows it.
     pub status: Option<WrittenStatus>,
     /// The turn for a look at the Secret.

@@ -17,6 +17,7 @@ use super::status::{self, Report};
 use crate::api::condition::{FRESH, READY, find_condition};
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
 use crate::controller::context::Context;
+use crate::controller::guard;
 use crate::refresh::{Held, Joined, ObjectKey};
 
 /// Why a reconcile has to be tried again.
@@ -187,9 +188,13 @@ async fn settle(
     };
     let settled = round.standing == Standing::Settled;
     let wrote = round.wrote;
+    let refused = matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
+    if refused {
+        return Ok(Ended::Again(guard::wait(memory.refusals + 3)));
+    }
     // The Secret was not looked at since it was written by another process or changed by a hand.
     let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
@@ -250,7 +255,10 @@ async fn apply(
         }
         Ok(Fate::Refused(problem)) => {
             context.managed.end(&target, &writing, None);
+            // A conflict ends with an event of the Secret that is in the way; what made the API
+            // server refuse, such as a quota, ends without one.
             memory.blocked = problem.reason == Reason::TargetConflict;
+            memory.refusals = if memory.blocked { 0 } else { memory.refusals.saturating_add(1) };
             return Ok(Round {
                 asked: true,
                 ..Round::standing(Standing::Failed(problem))
@@ -264,6 +272,7 @@ async fn apply(
         memory.repaired(Instant::now());
     }
     memory.blocked = false;
+    memory.refusals = 0;
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
