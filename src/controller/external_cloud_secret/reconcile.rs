@@ -308,14 +308,11 @@ async fn look(
     match found.map_err(|error| request("looking at the Secret", &error))? {
         Some((facts, true)) => memory.verified = Some(facts.resource_version),
         Some((_, false)) => memory.drifted = true,
-        None => {}
+        // It was deleted a moment ago; the watch is about to say so.
+        None => return Ok(Ended::Again(Duration::from_secs(1))),
     }
     // Whatever was seen, the plan decides on it.
-    Ok(if memory.drifted {
-        Ended::Again(Duration::ZERO)
-    } else {
-        Ended::Done
-    })
+    Ok(Ended::Again(Duration::ZERO))
 }
 
 /// Writes the status, if it changed.
