@@ -102,6 +102,15 @@ impl Memories {
         act(memory)
     }
 
+    /// Keeps `memory`, unless the object was forgotten meanwhile.
+    pub fn keep(&self, object: &ObjectKey, memory: Memory) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(object).filter(|known| known.uid == memory.uid) {
+            let failures = known.failures;
+            *known = Memory { failures, ..memory };
+        }
+    }
+
     /// Forgets `object`.
     pub fn forget(&self, object: &ObjectKey) {
         self.0

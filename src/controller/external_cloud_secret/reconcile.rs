@@ -108,10 +108,7 @@ pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Resul
         memory.blocked = false;
     }
     let ended = settle(context, object, &key, &status, gathered, &mut memory).await;
-    context.memories.with(&key, &uid, |known| {
-        memory.failures = known.failures;
-        *known = memory;
-    });
+    context.memories.keep(&key, memory);
     ended
 }
 
@@ -188,7 +185,8 @@ async fn settle(
     };
     let settled = round.standing == Standing::Settled;
     let wrote = round.wrote;
-    let refused = matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
+    let refused =
+        matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
@@ -258,7 +256,11 @@ async fn apply(
             // A conflict ends with an event of the Secret that is in the way; what made the API
             // server refuse, such as a quota, ends without one.
             memory.blocked = problem.reason == Reason::TargetConflict;
-            memory.refusals = if memory.blocked { 0 } else { memory.refusals.saturating_add(1) };
+            memory.refusals = if memory.blocked {
+                0
+            } else {
+                memory.refusals.saturating_add(1)
+            };
             return Ok(Round {
                 asked: true,
                 ..Round::standing(Standing::Failed(problem))
