@@ -5,5 +5,6 @@ mod operator;
 mod ownership;
 mod rotation;
 mod scene;
+mod tenancy;
 mod wait;
 mod world;
