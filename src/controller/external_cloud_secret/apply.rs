@@ -147,12 +147,12 @@ impl Wanted<'_> {
         {
             return Ok(Fate::Refused(conflict(&name, &why)));
         }
-        // What comes from a backup, was written under a lost key or by a hand may hold the data
-        // already: then only what it says about itself is wrong, and the data stays untouched.
-        let other = facts
-            .inputs
-            .as_ref()
-            .is_some_and(|inputs| inputs.is_under(self.key) && inputs != self.inputs);
+        // What comes from a backup, was read by another identity, written under a lost key or by a
+        // hand may hold the data already: then only what it says about itself is wrong, and the data
+        // stays untouched.
+        let other = facts.inputs.as_ref().is_some_and(|inputs| {
+            inputs.is_under(self.key) && !inputs.holds_the_same_as(self.inputs)
+        });
         let same = !other && {
             let live = api.get(&name).await?;
             live.resource_version().as_deref() == Some(&facts.resource_version)
