@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore, StoreStatus};
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -38,6 +39,19 @@ impl Scene<'_> {
     pub async fn delete_secret(&self, name: &str) {
         let api = self.secrets();
         api.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// A token of a ServiceAccount of the scene for Alibaba Cloud's STS, made by the cluster's owner.
+    pub async fn token(&self, account: &str) -> String {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
+        let request = json!({ "metadata": {}, "spec": { "audiences": ["sts.aliyuncs.com"] } });
+        let request: TokenRequest = serde_json::from_value(request).unwrap();
+        let params = PostParams::default();
+        let made = api
+            .create_token_request(account, &params, &request)
+            .await
+            .unwrap();
+        made.status.unwrap().token
     }
 
     /// Deletes a ServiceAccount.

@@ -1,6 +1,8 @@
 //! The operator as a process of its own, against a real API server and simulated clouds.
 
 mod actions;
+mod endpoint;
+mod identity;
 mod operator;
 mod ownership;
 mod rotation;
