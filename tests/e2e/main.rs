@@ -3,8 +3,10 @@
 mod actions;
 mod endpoint;
 mod identity;
+mod input;
 mod operator;
 mod ownership;
+mod rbac;
 mod rotation;
 mod scene;
 mod tenancy;
