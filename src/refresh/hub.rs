@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::answer::BatchResult;
 use super::call::{CallFailure, Caller};
 use super::row::Held;
-use super::table::{Departure, Limits, Now, Table, reference_parts};
+use super::subscribe::reference_parts;
+use super::table::{Departure, Limits, Now, Table};
 use super::{Join, Joined, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
 use crate::digest::{Digest, DigestKey, Domain};
@@ -78,12 +79,14 @@ impl Hub {
 
     /// Forgets `object` and what only it needed.
     pub fn unsubscribe(&self, object: &ObjectKey) {
-        self.with(|table| table.unsubscribe(object));
+        let now = self.now();
+        self.with(|table| table.unsubscribe(object, now));
     }
 
     /// What is known of the object's references, in the order of its needs.
     pub fn look(&self, object: &ObjectKey) -> Vec<View> {
-        self.with(|table| table.look(object))
+        // Looking makes nothing due and wakes nobody.
+        self.lock().look(object)
     }
 
     /// Asks for the values of all the object's references.
@@ -139,9 +142,7 @@ impl Hub {
         while let Some(departure) = table.depart(now) {
             tokio::spawn(Arc::clone(self).travel(departure));
         }
-        let next = table.next_time();
-        // A time that has passed and let nothing leave waits for an arrival, which notifies.
-        next.filter(|time| *time > now.at)
+        table.next_time(now.at)
     }
 
     async fn travel(self: Arc<Self>, departure: Departure) {
@@ -194,7 +195,7 @@ impl Hub {
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
