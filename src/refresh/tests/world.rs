@@ -37,6 +37,8 @@ pub enum Script {
     Spoils(Class, &'static str),
     Hangs,
     Panics,
+    /// This key is refused in a batch and read alone.
+    NotTogether,
 }
 
 /// One call as the cloud saw it.
@@ -132,6 +134,9 @@ impl Cloud {
         if scripts.contains(&Script::Hangs) {
             std::future::pending::<()>().await;
         }
+        if keys.len() > 1 && scripts.contains(&Script::NotTogether) {
+            return Err(CallError::new(Class::Denied, "NotTogether"));
+        }
         for script in &scripts {
             if let Script::Spoils(class, code) = script {
                 return Err(CallError::new(*class, code));
@@ -145,7 +150,10 @@ impl Cloud {
                     value: SecretBytes::from(value),
                     version: Some("1".to_owned()),
                 }),
-                _ => unreachable!(),
+                _ => Ok(Fetched {
+                    value: SecretBytes::from("alone".to_owned()),
+                    version: None,
+                }),
             })
             .collect())
     }
