@@ -59,7 +59,7 @@ impl Table {
             }
             Ok(answers) => {
                 if let Some(group) = self.groups.get_mut(&group_id) {
-                    group.dark = false;
+                    group.was_answered(sent);
                 }
                 let alone = batch.len() == 1;
                 for (row, answer) in batch.iter().zip(answers) {
@@ -144,7 +144,7 @@ impl Table {
         row.scheduled = Some(row.interval);
         let slot = row.slots().next_after_fetch(now.wall);
         self.set_due(id, Some(now.at + until(now.wall, slot)), now.at);
-        self.answer_waiters(id, held.sent, &Ok(held));
+        self.answer_waiters(id, held.sent, &Ok(held), now.at);
     }
 
     /// Takes in a failed read of a row.
@@ -199,7 +199,7 @@ impl Table {
         let answer = Err(Arc::clone(&failure.error));
         let failures = failure.count;
         row.failure = Some(failure);
-        self.answer_waiters(id, sent, &answer);
+        self.answer_waiters(id, sent, &answer, now.at);
         failures
     }
 

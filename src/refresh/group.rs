@@ -34,6 +34,10 @@ pub(super) struct Group {
     /// The endpoint answers nobody: a failed batch says nothing about its rows, and one batch at a
     /// time is enough to see when that ends.
     pub dark: bool,
+    /// When the last call that was answered had been sent.
+    pub answered: Option<Instant>,
+    /// How many reads of single rows left after that and were not answered.
+    pub silent: u32,
     /// What is noted for the group in the agenda.
     pub noted: Option<Instant>,
 }
@@ -52,6 +56,8 @@ impl Group {
             paused_until: None,
             searches: Vec::new(),
             dark: false,
+            answered: None,
+            silent: 0,
             noted: None,
         }
     }
@@ -132,6 +138,18 @@ impl Group {
             }
         }
         (!taken.is_empty()).then_some(taken)
+    }
+
+    /// Notes that a call sent at `sent` was answered, with whatever.
+    pub fn was_answered(&mut self, sent: Instant) {
+        self.answered = self.answered.max(Some(sent));
+        self.dark = false;
+        self.silent = 0;
+    }
+
+    /// Whether anything sent at `sent` or later was answered.
+    pub fn has_answered(&self, sent: Instant) -> bool {
+        self.answered >= Some(sent)
     }
 
     /// Takes out every row that is wanted or due.

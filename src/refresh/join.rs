@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -15,6 +16,9 @@ use crate::provider::CallError;
 /// One row's answer to a join.
 pub(super) type JoinAnswer = Result<Arc<Held>, Arc<CallError>>;
 
+/// How long answers may wait to be collected before they are out of date.
+const PATIENCE: Duration = Duration::from_mins(5);
+
 /// A join whose calls are under way, or whose answers wait to be collected.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -23,6 +27,8 @@ pub(super) struct Waiting {
     since: Instant,
     answers: HashMap<RowId, JoinAnswer>,
     left: usize,
+    /// When the last answer came.
+    complete: Instant,
 }
 
 /// What a row offers to a join.
@@ -38,8 +44,9 @@ enum Offer {
 
 impl Waiting {
     /// Whether the join does for `request` too.
-    fn serves(&self, request: Join) -> bool {
-        self.request.anew == request.anew && (self.request.retry || !request.retry)
+    fn serves(&self, request: Join, now: Instant) -> bool {
+        let old = self.left == 0 && self.complete + PATIENCE <= now;
+        !old && self.request.anew == request.anew && (self.request.retry || !request.retry)
     }
 
     #[cfg(test)]
@@ -75,7 +82,11 @@ impl Table {
             anew: request.anew.filter(|_| request.anew != entry.handled),
             ..request
         };
-        if !entry.waiting.as_ref().is_some_and(|w| w.serves(request)) {
+        if !entry
+            .waiting
+            .as_ref()
+            .is_some_and(|w| w.serves(request, now.at))
+        {
             let waiting = self.start_join(id, &rows, request, now);
             if let Some(entry) = self.objects.get_mut(&id) {
                 entry.waiting = Some(Box::new(waiting));
@@ -104,7 +115,13 @@ impl Table {
     }
 
     /// Hands a row's answer to those who wait for it, save those who want a later one.
-    pub(super) fn answer_waiters(&mut self, id: RowId, sent: Instant, answer: &JoinAnswer) {
+    pub(super) fn answer_waiters(
+        &mut self,
+        id: RowId,
+        sent: Instant,
+        answer: &JoinAnswer,
+        now: Instant,
+    ) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -121,6 +138,7 @@ impl Table {
                 later.push(object);
             } else if waiting.answers.insert(id, answer.clone()).is_none() {
                 waiting.left -= 1;
+                waiting.complete = now;
                 if waiting.left == 0 {
                     self.wakes.insert(object);
                 }
@@ -160,6 +178,7 @@ impl Table {
             since,
             answers: HashMap::new(),
             left: 0,
+            complete: now.at,
         };
         let namespace = self
             .objects

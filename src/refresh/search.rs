@@ -15,6 +15,10 @@ use super::row::{GroupId, Place, RowId};
 use super::table::{Now, Table};
 use crate::provider::{CallError, Class};
 
+/// So many reads of single rows without any answer, searches apart, mean that the endpoint gives
+/// none.
+const SILENCE: u32 = 8;
+
 /// A running search through the rows of one batch.
 #[derive(Debug)]
 pub(super) struct Search {
@@ -68,7 +72,13 @@ impl Table {
         };
         let answered = !matches!(error.class, Class::Unavailable | Class::Protocol);
         let refused = answered && error.class != Class::Throttled;
-        group.dark &= !answered;
+        let was_dark = group.dark;
+        if answered {
+            group.was_answered(sent);
+        } else if batch.len() == 1 && !group.is_searched(batch) && !group.has_answered(sent) {
+            group.silent += 1;
+            group.dark |= group.silent >= SILENCE;
+        }
         if error.class == Class::Throttled
             && let NextTry::After(wait) = next_try(&error, 1, Duration::ZERO)
         {
@@ -96,6 +106,21 @@ impl Table {
         }
         for row in batch {
             self.settle(group_id, *row, Some(fared), now);
+        }
+        if was_dark && error.class == Class::Unavailable {
+            self.give_up(group_id, &error, now);
+        }
+    }
+
+    /// The endpoint is still dark: whoever waits for it is told, instead of waiting for a turn that
+    /// may take a deadline each.
+    fn give_up(&mut self, group_id: GroupId, error: &Arc<CallError>, now: Now) {
+        let rows = match self.groups.get_mut(&group_id) {
+            Some(group) => group.give_up(now.at),
+            None => Vec::new(),
+        };
+        for row in rows {
+            self.fail(row, error, now.at, now);
         }
     }
 
@@ -130,7 +155,7 @@ impl Table {
             return;
         }
         let search = group.searches.swap_remove(at);
-        if !search.answered {
+        if !search.answered && !group.has_answered(search.sent) {
             self.darken(group_id, now);
         } else if search.failed.is_empty() && search.refused {
             // Each is read alone and not together: as long as that is so, they travel apart.
@@ -184,6 +209,11 @@ impl Group {
                 sent,
             });
         }
+    }
+
+    fn is_searched(&self, batch: &Batch) -> bool {
+        let searched = |search: &Search| batch.iter().any(|row| search.pending.contains(row));
+        self.searches.iter().any(searched)
     }
 
     fn drop_parts(&mut self, rows: &Batch) {

@@ -134,6 +134,54 @@ async fn a_dead_endpoint_is_asked_by_one_call_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_dead_endpoint_is_told_soon() {
+    for versioned in [false, true] {
+        let world = World::new();
+        let cloud = world.cloud("a");
+        cloud.all(Script::Hangs);
+        for n in 0..1_000 {
+            let mut need = need(&world.origin(&cloud), &format!("k{n}"), HOUR);
+            need.key.version = versioned.then(|| "1".to_owned());
+            world.hub.subscribe(&object(&format!("o{n}")), vec![need]);
+            let _ = world.hub.join(&object(&format!("o{n}")), Join::default());
+        }
+        world.pass(DEADLINE * 5).await;
+        for n in 0..1_000 {
+            let view = world.hub.look(&object(&format!("o{n}"))).remove(0);
+            assert!(matches!(view, View::Failed(_)), "{n}: {view:?}");
+        }
+        cloud.heal();
+        world.pass(MINUTE * 6).await;
+        for n in 0..1_000 {
+            let view = world.hub.look(&object(&format!("o{n}"))).remove(0);
+            assert!(matches!(view, View::Fresh(_)), "{n}: {view:?}");
+        }
+        world.hub.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_hang_are_not_taken_for_their_endpoint() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    for n in 0..100 {
+        let mut need = need(&origin, &format!("k{n}"), HOUR);
+        need.key.version = Some("1".to_owned());
+        if n % 9 == 0 {
+            cloud.set(&need.key.key, Script::Hangs);
+        }
+        world.hub.subscribe(&object(&format!("o{n}")), vec![need]);
+        let _ = world.hub.join(&object(&format!("o{n}")), Join::default());
+    }
+    world.pass(DEADLINE * 7).await;
+    for n in 0..100 {
+        let view = world.hub.look(&object(&format!("o{n}"))).remove(0);
+        assert_eq!(matches!(view, View::Failed(_)), n % 9 == 0, "{n}: {view:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_throttled_group_pauses_as_long_as_it_is_told() {
     let world = World::new();
     let cloud = world.cloud("a");

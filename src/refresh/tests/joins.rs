@@ -229,6 +229,28 @@ async fn a_join_that_is_given_up_lets_its_values_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_that_nobody_collected_for_long_are_asked_for_again() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    world
+        .hub
+        .subscribe(&object("o"), vec![need(&origin, "a", HOUR * 24)]);
+    let _ = world.hub.join(&object("o"), Join::default());
+    world.pass(MINUTE * 4).await;
+    let joined = world.hub.join(&object("o"), Join::default());
+    assert!(
+        matches!(joined, Joined::Ready(_)),
+        "a busy controller is waited for"
+    );
+    let _ = world.hub.join(&object("o"), Join::default());
+    world.pass(MINUTE * 6).await;
+    cloud.value("a", "new");
+    let answers = world.collect(&object("o"), Join::default()).await;
+    assert_eq!(texts(&answers), ["new"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_without_needs_has_its_answers() {
     let world = World::new();
     let nobody = object("nobody");
