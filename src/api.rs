@@ -3,6 +3,15 @@
 //! Types and pure functions only: no client, no clock, no I/O. The doc comments of types and fields
 //! are what `kubectl explain` shows.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "`kubectl explain` shows doc comments as they are, back-ticks included"
+)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "print columns and rules come one attribute each, and may have parts in common"
+)]
+
 pub mod auth;
 pub mod condition;
 pub mod external_cloud_secret;
@@ -12,6 +21,7 @@ pub mod provider;
 pub mod reference;
 pub mod schema;
 pub mod store;
+pub mod validation;
 
 pub use auth::{AccessKeyAuth, AuthSpec, OperatorAuth, RrsaAuth};
 pub use condition::{ConditionStatus, Reason, set_condition};

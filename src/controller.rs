@@ -1,1 +1,25 @@
-//! The controllers.
+//! The controllers: they loop over objects, and only when something changed.
+
+pub mod census;
+pub mod context;
+pub mod dependency;
+pub mod digest_key;
+pub mod event;
+pub mod external_cloud_secret;
+pub mod guard;
+pub mod managed;
+pub mod named;
+pub mod run;
+pub mod store;
+pub mod token;
+
+/// What the API server said, in words that quote nothing of what was sent to it.
+pub fn reason(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.reason.is_empty() => status.code.to_string(),
+        kube::Error::Api(status) => format!("{} ({})", status.code, status.reason),
+        kube::Error::Auth(_) => "no credentials for the API server".to_owned(),
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "an undecodable answer".to_owned(),
+        _ => "no answer".to_owned(),
+    }
+}

@@ -67,6 +67,13 @@ impl Digest {
         Some(Self(bytes))
     }
 
+    /// The first eight bytes as a number, for phases and tokens.
+    pub fn leading_u64(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0[..8]);
+        u64::from_be_bytes(first)
+    }
+
     /// The digest as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -6,10 +6,13 @@
 //! proxy that resolves names, so there the proxy must guard against such addresses.
 
 use std::error::Error;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
@@ -46,7 +49,6 @@ pub struct HttpClient(Client);
 pub struct HttpClientError(reqwest::Error);
 
 /// One POST.
-#[derive(Debug)]
 pub struct Post {
     url: Url,
     headers: HeaderMap,
@@ -63,8 +65,11 @@ pub struct Response {
     pub body: Zeroizing<Vec<u8>>,
 }
 
-/// Resolves names as the system does and drops addresses that must not be called.
-struct GuardedResolver;
+/// Resolves names and refuses those with addresses that must not be called.
+struct GuardedResolver(Lookup);
+
+/// How a name is looked up.
+type Lookup = fn(Name) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
 
 /// A name resolved to nothing but refused addresses.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,10 @@ impl HttpClient {
     /// # Errors
     /// When the system's root certificates cannot be loaded.
     pub fn new(options: HttpOptions) -> Result<Self, HttpClientError> {
+        Self::with_lookup(options, by_system)
+    }
+
+    fn with_lookup(options: HttpOptions, lookup: Lookup) -> Result<Self, HttpClientError> {
         // An error only says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Client::builder()
@@ -103,7 +112,7 @@ impl HttpClient {
             .https_only(!options.allow_insecure)
             .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
             .timeout(options.timeout)
-            .dns_resolver(GuardedResolver)
+            .dns_resolver(GuardedResolver(lookup))
             .build()
             .map(Self)
             .map_err(HttpClientError)
@@ -173,6 +182,12 @@ impl Post {
     }
 }
 
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Post({} bytes)", self.body.len())
+    }
+}
+
 // === impl Response ===
 
 impl Response {
@@ -186,13 +201,20 @@ impl Response {
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
+        let found = (self.0)(name);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let addresses = found.map_err(|_| Unresolved)?.collect();
-            let allowed = guarded(addresses)?;
+            let allowed = guarded(found.await.map_err(|_| Unresolved)?)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+fn by_system(name: Name) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+    async move {
+        let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+        Ok(found.collect())
+    }
+    .boxed()
 }
 
 fn guarded(addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
@@ -265,12 +287,12 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     })
 }
 
-/// Whether `cause` is a `T`, also when an I/O error wraps it (whose `source` skips what it wraps).
+/// Whether `cause` is a `T`, also inside I/O errors, whose `source` skips what they wrap.
 fn is_cause<T: Error + 'static>(cause: &(dyn Error + 'static)) -> bool {
     let wrapped = cause
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
-    cause.is::<T>() || wrapped.is_some_and(|inner| inner.is::<T>())
+    cause.is::<T>() || wrapped.is_some_and(|inner| is_cause::<T>(inner))
 }
 
 #[cfg(test)]

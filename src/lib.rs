@@ -6,11 +6,17 @@
 //! files, time) are passed in.
 
 pub mod api;
+pub mod app;
+pub mod args;
+pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod credential;
 pub mod digest;
 pub mod http;
+pub mod metrics;
 pub mod provider;
 pub mod refresh;
 pub mod secret_bytes;
+pub mod server;
+pub mod telemetry;

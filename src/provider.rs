@@ -7,6 +7,8 @@ pub mod alibaba;
 mod edge;
 pub mod endpoint;
 mod error;
+pub(crate) mod hex;
+pub mod registry;
 
 use std::fmt;
 use std::sync::Arc;
@@ -99,11 +101,9 @@ pub trait Provider: Send + Sync + 'static {
 impl Address {
     /// An address from `name=value` pairs, in the order given.
     pub fn new(provider: &str, parts: &[(&str, &str)]) -> Self {
-        let mut text = provider.to_owned();
-        for (name, value) in parts {
-            text.push_str(&format!(";{name}={}:{value}", value.len()));
-        }
-        Self(text.into())
+        let part = |(name, value): &(&str, &str)| format!(";{name}={}:{value}", value.len());
+        let parts: Vec<String> = parts.iter().map(part).collect();
+        Self(format!("{provider}{}", parts.concat()).into())
     }
 
     /// The canonical text.

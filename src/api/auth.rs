@@ -1,17 +1,18 @@
 //! The identity that a store reads with.
 
+#![allow(clippy::struct_field_names, reason = "the names are those of the API")]
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reference::{SecretKeyRef, ServiceAccountRef};
+use super::validation;
 
 /// The identity that a store reads with. Exactly one of rrsa, operator and accessKey is set; if it
 /// fails, no other identity is tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(
-    "(has(self.rrsa) ? 1 : 0) + (has(self.operator) ? 1 : 0) + (has(self.accessKey) ? 1 : 0) == 1"
-).message("spec.auth must have exactly one of: rrsa, operator, accessKey"))]
+#[x_kube(validation = validation::one_source())]
 pub struct AuthSpec {
     /// A RAM role that trusts a Kubernetes ServiceAccount (RRSA): no long-lived key is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +32,7 @@ pub struct AuthSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^https?://[^/?#@\s]+/?$")
+        regex(pattern = validation::URL)
     )]
     pub sts_endpoint: Option<String>,
 }
@@ -39,13 +40,15 @@ pub struct AuthSpec {
 /// A RAM role that trusts a Kubernetes ServiceAccount.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.serviceAccountRef) || has(self.oidcProviderArn)")
-    .message("spec.auth.rrsa.oidcProviderArn is required with serviceAccountRef"))]
+#[x_kube(
+    validation = validation::provider_for_the_account(),
+    validation = validation::audience_for_the_account()
+)]
 pub struct RrsaAuth {
     /// The role to assume, such as acs:ram::1234567890:role/shop.
     #[schemars(
         length(min = 1, max = 128),
-        regex(pattern = r"^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$")
+        regex(pattern = validation::ROLE_ARN)
     )]
     pub role_arn: String,
 
@@ -55,7 +58,7 @@ pub struct RrsaAuth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 192),
-        regex(pattern = r"^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z0-9._-]{1,128}$")
+        regex(pattern = validation::OIDC_PROVIDER_ARN)
     )]
     pub oidc_provider_arn: Option<String>,
 
@@ -67,7 +70,7 @@ pub struct RrsaAuth {
     /// The audience of the ServiceAccount's token, one of those that the operator allows. Only with
     /// serviceAccountRef. Default: sts.aliyuncs.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._:/-]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = validation::AUDIENCE))]
     pub audience: Option<String>,
 }
 

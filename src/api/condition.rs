@@ -191,3 +191,124 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::new(second, 500_000_000).unwrap()
+    }
+
+    fn fresh() -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        let (status, reason) = (ConditionStatus::True, Reason::Refreshed);
+        assert!(set_condition(
+            &mut conditions,
+            FRESH,
+            status,
+            reason,
+            "",
+            Some(1),
+            at(10)
+        ));
+        conditions
+    }
+
+    #[test]
+    fn an_equal_condition_changes_nothing() {
+        let mut conditions = fresh();
+        let before = conditions.clone();
+        let (status, reason) = (ConditionStatus::True, Reason::Refreshed);
+        assert!(!set_condition(
+            &mut conditions,
+            FRESH,
+            status,
+            reason,
+            "",
+            Some(1),
+            at(20)
+        ));
+        assert_eq!(conditions, before);
+    }
+
+    #[test]
+    fn a_new_status_moves_the_transition_time() {
+        let mut conditions = fresh();
+        let (status, reason) = (ConditionStatus::False, Reason::Throttled);
+        assert!(set_condition(
+            &mut conditions,
+            FRESH,
+            status,
+            reason,
+            "slow down",
+            Some(1),
+            at(20)
+        ));
+        let condition = find_condition(&conditions, FRESH).unwrap();
+        assert_eq!(condition.reason, "Throttled");
+        assert_eq!(condition.message, "slow down");
+        assert_eq!(
+            condition.last_transition_time.0,
+            Timestamp::new(20, 0).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_new_reason_message_or_generation_keeps_the_transition_time() {
+        for (reason, message, generation) in [
+            (Reason::Suspended, "", 1),
+            (Reason::Refreshed, "all is well", 1),
+            (Reason::Refreshed, "", 2),
+        ] {
+            let mut conditions = fresh();
+            let status = ConditionStatus::True;
+            assert!(set_condition(
+                &mut conditions,
+                FRESH,
+                status,
+                reason,
+                message,
+                Some(generation),
+                at(20)
+            ));
+            let condition = find_condition(&conditions, FRESH).unwrap();
+            assert_eq!(
+                condition.last_transition_time.0,
+                Timestamp::new(10, 0).unwrap()
+            );
+            assert_eq!(condition.observed_generation, Some(generation));
+        }
+    }
+
+    #[test]
+    fn a_condition_that_was_set_reads_back_equal() {
+        let conditions = fresh();
+        let text = serde_json::to_string(&conditions).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Vec<Condition>>(&text).unwrap(),
+            conditions
+        );
+    }
+
+    #[test]
+    fn a_removed_condition_leaves_its_neighbours() {
+        let mut conditions = fresh();
+        let (status, reason) = (ConditionStatus::True, Reason::InvalidSpec);
+        set_condition(&mut conditions, STALLED, status, reason, "", None, at(20));
+        assert!(is_true(&conditions, STALLED));
+        assert!(remove_condition(&mut conditions, STALLED));
+        assert!(!remove_condition(&mut conditions, STALLED));
+        assert!(!is_true(&conditions, STALLED));
+        assert!(is_true(&conditions, FRESH));
+    }
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own_that_conditions_allow() {
+        let names: std::collections::BTreeSet<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+        for (reason, name) in Reason::ALL.iter().zip(Reason::ALL.map(Reason::as_str)) {
+            assert_eq!(format!("{reason:?}"), name);
+        }
+    }
+}

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reference::StoreRef;
+use super::validation;
 
 /// What an `ExternalCloudSecret` asks for.
 #[derive(CustomResource, Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -64,6 +65,7 @@ use super::reference::StoreRef;
         description = "Time since creation"
     )
 )]
+#[x_kube(validation = validation::every_entry_has_a_store())]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalCloudSecretSpec {
     /// The store of all entries that do not name their own. Required unless every entry has a
@@ -74,7 +76,11 @@ pub struct ExternalCloudSecretSpec {
     /// How often the remote values are read: hours, minutes and seconds such as 90s, 1h or 1h30m,
     /// from 10s to 8760h. Default: 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32))]
+    #[schemars(length(max = 32))]
+    #[x_kube(
+        validation = validation::interval_form(),
+        validation = validation::interval_length()
+    )]
     pub refresh_interval: Option<String>,
 
     /// Stops fetching, writing and repairing while true; the Secret stays. Default: false.
@@ -101,13 +107,14 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        regex(pattern = validation::SUBDOMAIN)
     )]
     pub name: Option<String>,
 
     /// Owner makes a Secret that goes when this object goes; a Secret that someone else made is
     /// never touched. Default: Owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CreationPolicy")]
     pub creation_policy: Option<CreationPolicy>,
 }
 
@@ -127,7 +134,7 @@ pub struct DataEntry {
     /// is given once.
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        regex(pattern = validation::SECRET_KEY)
     )]
     pub secret_key: String,
 
@@ -144,13 +151,13 @@ pub struct DataEntry {
 #[serde(rename_all = "camelCase")]
 pub struct RemoteRef {
     /// The name of the secret or parameter in the cloud, at most 512 characters.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = validation::PLAIN_TEXT))]
     pub key: String,
 
     /// The version to read, in the cloud's own terms: for OOS a ParameterVersion, an integer from 1.
     /// At most 64 characters. Default: the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\x00-\x1f\x7f]+$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = validation::ONE_WORD))]
     pub version: Option<String>,
 
     /// Takes one part of a JSON value: a top-level key of this very name, else a walk along dots, in

@@ -4,10 +4,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::validation;
+
 /// The cloud service that a store reads. Exactly one member is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.oos)").message("spec.provider must have exactly one of: oos"))]
+#[x_kube(validation = validation::one_provider())]
 pub struct ProviderSpec {
     /// Alibaba Cloud OOS Parameter Store: its secret parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,13 +23,14 @@ pub struct OosSpec {
     /// The region's id, such as cn-hangzhou, at most 32 characters.
     #[schemars(
         length(min = 1, max = 32),
-        regex(pattern = r"^[a-z]{2,3}(-[a-z0-9]+){1,4}$")
+        regex(pattern = validation::REGION)
     )]
     pub region: String,
 
     /// Whether the public or the VPC endpoint of the region is called; Vpc works only from inside
     /// that region. Default: Public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Network")]
     pub network: Option<Network>,
 
     /// A URL to call in place of the one that region and network give: https, a host that the
@@ -35,7 +38,7 @@ pub struct OosSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^https?://[^/?#@\s]+/?$")
+        regex(pattern = validation::URL)
     )]
     pub endpoint: Option<String>,
 }

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::validation;
+
 /// Names a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -11,12 +13,13 @@ use serde::{Deserialize, Serialize};
 pub struct StoreRef {
     /// The kind of the store. Default: CloudSecretStore, which must be in this object's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StoreKind")]
     pub kind: Option<StoreKind>,
 
     /// The store's metadata.name, at most 253 characters.
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        regex(pattern = validation::SUBDOMAIN)
     )]
     pub name: String,
 }
@@ -52,12 +55,12 @@ pub struct SecretKeyRef {
     /// The Secret's metadata.name, at most 253 characters.
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        regex(pattern = validation::SUBDOMAIN)
     )]
     pub name: String,
 
     /// The key inside the Secret, at most 253 characters.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = validation::SECRET_KEY))]
     pub key: String,
 
     /// The Secret's namespace. Only on a cluster store, which takes either this or fromConsumer.
@@ -65,7 +68,7 @@ pub struct SecretKeyRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        regex(pattern = validation::LABEL)
     )]
     pub namespace: Option<String>,
 
@@ -83,7 +86,7 @@ pub struct ServiceAccountRef {
     /// The ServiceAccount's metadata.name, at most 253 characters.
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        regex(pattern = validation::SUBDOMAIN)
     )]
     pub name: String,
 
@@ -92,7 +95,7 @@ pub struct ServiceAccountRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        regex(pattern = validation::LABEL)
     )]
     pub namespace: Option<String>,
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::AuthSpec;
 use super::provider::ProviderSpec;
+use super::validation;
 
 /// What a store for its own namespace says.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -44,6 +45,12 @@ use super::provider::ProviderSpec;
         json_path = ".metadata.creationTimestamp",
         description = "Time since creation"
     )
+)]
+#[x_kube(
+    validation = validation::own_namespace("auth.rrsa.serviceAccountRef"),
+    validation = validation::own_namespace("auth.accessKey.accessKeyIdSecretRef"),
+    validation = validation::own_namespace("auth.accessKey.accessKeySecretSecretRef"),
+    validation = validation::own_namespace("auth.accessKey.securityTokenSecretRef")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CloudSecretStoreSpec {
@@ -100,6 +107,12 @@ pub struct CloudSecretStoreSpec {
         description = "Time since creation"
     )
 )]
+#[x_kube(
+    validation = validation::said_namespace("auth.rrsa.serviceAccountRef"),
+    validation = validation::said_namespace("auth.accessKey.accessKeyIdSecretRef"),
+    validation = validation::said_namespace("auth.accessKey.accessKeySecretSecretRef"),
+    validation = validation::said_namespace("auth.accessKey.securityTokenSecretRef")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterCloudSecretStoreSpec {
     /// The cloud service that is read. Exactly one member is set.
@@ -130,20 +143,25 @@ pub struct LimitsSpec {
     /// The shortest refreshInterval that this store serves; objects that ask for less get this.
     /// Hours, minutes and seconds such as 10m or 1h30m, from 10s to 8760h. Default: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32))]
+    #[schemars(length(max = 32))]
+    #[x_kube(
+        validation = validation::interval_form(),
+        validation = validation::interval_length()
+    )]
     pub min_refresh_interval: Option<String>,
 }
 
 /// A set of namespaces, and the keys they may read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::some_namespace())]
 pub struct StoreCondition {
-    /// Namespaces admitted by name, at most 256. A namespace that is in this list or matches
+    /// Namespaces admitted by name, 1 to 256. A namespace that is in this list or matches
     /// namespaceSelector is admitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 256),
-        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")),
+        length(min = 1, max = 256),
+        inner(length(min = 1, max = 63), regex(pattern = validation::LABEL)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub namespaces: Vec<String>,
@@ -153,14 +171,14 @@ pub struct StoreCondition {
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub namespace_selector: Option<LabelSelector>,
 
-    /// Patterns of the keys that these namespaces may read, at most 64 of 1 to 512 characters. A
+    /// Patterns of the keys that these namespaces may read, 1 to 64 of at most 512 characters. A
     /// pattern covers the whole key: `*` stands for any characters except `/`, `**` for any
     /// characters, `{namespace}` for the namespace of the object that reads; all else is literal.
-    /// Absent or empty: every key.
+    /// Absent: every key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 64),
-        inner(length(min = 1, max = 512), regex(pattern = r"^[^\x00-\x1f\x7f]+$")),
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 512), regex(pattern = validation::PLAIN_TEXT)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub keys: Vec<String>,

@@ -160,24 +160,19 @@ impl Inner {
 
     /// Takes in what an exchange brought, if anybody still wants it.
     fn land(&self, identity: &Identity, outcome: Result<Credentials, CallError>) -> Outcome {
-        (self.on_renewal)(
-            identity.kind(),
-            outcome.as_ref().map(drop).map_err(|e| e.class),
-        );
         let now = self.clock.now();
         let outcome = outcome.map(Arc::new);
         if let Some(entry) = self.entries().get_mut(&identity.id()) {
             entry.flight = None;
-            match &outcome {
-                Ok(credentials) => entry.held = Some(self.hold(credentials, now)),
-                Err(_) => {
-                    let lifetime = entry.held.as_mut().and_then(|held| held.lifetime.as_mut());
-                    if let Some(lifetime) = lifetime {
-                        lifetime.renewal_failed(now);
-                    }
-                }
+            if let Ok(credentials) = &outcome {
+                entry.held = Some(self.hold(credentials, now));
+            } else if let Some(held) = &mut entry.held {
+                held.renewal_failed(now);
             }
         }
+        // Last, so that a hook that panics leaves no exchange behind that never ends.
+        let told = outcome.as_ref().map(drop).map_err(|error| error.class);
+        (self.on_renewal)(identity.kind(), told);
         outcome
     }
 
@@ -216,6 +211,12 @@ impl Held {
         Self {
             credentials: Arc::new(credentials),
             lifetime: None,
+        }
+    }
+
+    fn renewal_failed(&mut self, now: Timestamp) {
+        if let Some(lifetime) = &mut self.lifetime {
+            lifetime.renewal_failed(now);
         }
     }
 

@@ -69,12 +69,13 @@ pub enum EnvironmentError {
 impl Environment {
     /// An environment of these variables. Blank ones count as not set.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let set = variables
+        let ours = variables
             .into_iter()
             .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_"))
-            .map(|(name, value)| (name, value.trim().to_owned()))
-            .filter(|(_, value)| !value.is_empty());
-        Self(set.collect())
+            .map(|(name, value)| (name, value.trim().to_owned()));
+        let mut set: BTreeMap<String, String> = ours.collect();
+        set.retain(|_, value| !value.is_empty());
+        Self(set)
     }
 
     /// The operator's own role and token file. `session_name` is the session's name where
@@ -93,8 +94,16 @@ impl Environment {
             return Err(EnvironmentError::Absent);
         }
         let role_arn = self.arn(ROLE_ARN, ":role/")?;
-        let provider_arn = self.arn(PROVIDER_ARN, ":oidc-provider/")?;
+        let provider_arn = self.provider_arn()?;
         self.with_role(role_arn, provider_arn, sts, session_name, policy)
+    }
+
+    /// The OIDC provider that the operator's environment names.
+    ///
+    /// # Errors
+    /// When it is missing or broken.
+    pub fn provider_arn(&self) -> Result<&str, EnvironmentError> {
+        self.arn(PROVIDER_ARN, ":oidc-provider/")
     }
 
     /// A store's role, entered with the operator's own token file.

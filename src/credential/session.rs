@@ -1,6 +1,6 @@
 //! Names of role sessions, by which a cloud's audit log tells who read a secret.
 
-use crate::provider::alibaba::sign::sha256_hex;
+use crate::provider::hex::sha256_hex;
 
 /// The longest session name of both clouds' STS.
 const LONGEST: usize = 64;

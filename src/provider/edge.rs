@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use ring::rand::SecureRandom;
 
+use super::hex::hex;
 use super::{CallError, Class};
 use crate::clock::Clock;
 use crate::http::HttpClient;
@@ -45,14 +46,4 @@ impl Edge {
             .map_err(|_| CallError::new(Class::Unavailable, "NoRandomness"))?;
         Ok(hex(&bytes))
     }
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }

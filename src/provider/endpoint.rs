@@ -253,16 +253,18 @@ pub fn is_metadata(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address inside a mapped, compatible or translated (64:ff9b::/96) IPv6 address.
+/// The IPv4 address inside a mapped, compatible or translated (`64:ff9b::/96`) IPv6 address.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let [[w, x], [y, z]] = [high.to_be_bytes(), low.to_be_bytes()];
-            Some(Ipv4Addr::new(w, x, y, z))
-        }
-        _ => None,
-    }
+    const MAPPED: [u16; 6] = [0, 0, 0, 0, 0, 0xffff];
+    const COMPATIBLE: [u16; 6] = [0; 6];
+    const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+    let segments = address.segments();
+    let embeds = [MAPPED, COMPATIBLE, TRANSLATED]
+        .iter()
+        .any(|prefix| segments.starts_with(prefix));
+    let [.., high, low] = segments;
+    let bits = (u32::from(high) << 16) | u32::from(low);
+    embeds.then(|| Ipv4Addr::from_bits(bits))
 }
 
 fn is_label(label: &str) -> bool {

@@ -89,6 +89,11 @@ impl Hub {
         self.lock().look(object)
     }
 
+    /// Whether a value was read that is not in the object's Secret.
+    pub fn behind(&self, object: &ObjectKey) -> bool {
+        self.lock().behind(object)
+    }
+
     /// Asks for the values of all the object's references.
     pub fn join(&self, object: &ObjectKey, request: Join) -> Joined {
         let now = self.now();

@@ -44,9 +44,12 @@ enum Offer {
 
 impl Waiting {
     /// Whether the join does for `request` too.
-    fn serves(&self, request: Join, now: Instant) -> bool {
-        let old = self.left == 0 && self.complete + PATIENCE <= now;
-        !old && self.request.anew == request.anew && (self.request.retry || !request.retry)
+    fn serves(&self, request: Join) -> bool {
+        self.request.anew == request.anew && (self.request.retry || !request.retry)
+    }
+
+    fn is_out_of_date(&self, now: Instant) -> bool {
+        self.left == 0 && self.complete + PATIENCE <= now
     }
 
     #[cfg(test)]
@@ -71,6 +74,7 @@ impl Waiting {
 impl Table {
     /// Joins the object's rows, or collects the answers of an earlier join.
     pub fn join(&mut self, object: &ObjectKey, request: Join, now: Now) -> Joined {
+        self.expire_joins(now.at);
         let Some((id, rows)) = self.rows_of(object) else {
             return Joined::Ready(Vec::new());
         };
@@ -82,11 +86,7 @@ impl Table {
             anew: request.anew.filter(|_| request.anew != entry.handled),
             ..request
         };
-        if !entry
-            .waiting
-            .as_ref()
-            .is_some_and(|w| w.serves(request, now.at))
-        {
+        if !entry.waiting.as_ref().is_some_and(|w| w.serves(request)) {
             let waiting = self.start_join(id, &rows, request, now);
             if let Some(entry) = self.objects.get_mut(&id) {
                 entry.waiting = Some(Box::new(waiting));
@@ -110,6 +110,21 @@ impl Table {
                 if let Some(row) = self.rows.get_mut(&row) {
                     row.waiters.retain(|waiter| *waiter != id);
                 }
+            }
+        }
+    }
+
+    /// Lets go of answers that nobody collected; a later join asks again.
+    pub(super) fn expire_joins(&mut self, now: Instant) {
+        while let Some((time, id)) = self.collecting.pop_first() {
+            if time > now {
+                self.collecting.insert((time, id));
+                return;
+            }
+            // The entry may be that of an earlier join.
+            let old = |waiting: &mut Box<Waiting>| waiting.is_out_of_date(now);
+            if let Some(object) = self.objects.get_mut(&id) {
+                object.waiting.take_if(old);
             }
         }
     }
@@ -141,6 +156,7 @@ impl Table {
                 waiting.complete = now;
                 if waiting.left == 0 {
                     self.wakes.insert(object);
+                    self.collecting.insert((now + PATIENCE, object));
                 }
             }
         }

@@ -55,7 +55,7 @@ fn doubling(first: Duration, most: Duration, failures: u32) -> Duration {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn after(class: Class, failures: u32, interval: Duration) -> NextTry {
         next_try(&CallError::new(class, "x"), failures, interval)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::same_kind;
-use super::group::Batch;
+use super::group::{Batch, Group};
 use super::ladder::{NextTry, next_try};
 use super::row::{GroupId, Place, RowId};
 use super::table::{Now, Table};
@@ -78,7 +78,7 @@ impl Table {
 
     /// Whether a call of the group would have to wait for the probe of another.
     pub(super) fn is_held_back(&self, group: GroupId, now: Instant) -> bool {
-        let identity = self.groups.get(&group).map(|group| group.identity());
+        let identity = self.groups.get(&group).map(Group::identity);
         identity
             .and_then(|identity| self.identities.get(&identity)?.park.as_ref())
             .is_some_and(|park| park.probing || park.until > now)

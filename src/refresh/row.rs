@@ -174,12 +174,19 @@ impl Row {
         self.subscribers.get_mut(at)
     }
 
+    /// What the object holds of the row, as far as known.
+    pub fn applied(&self, object: ObjectId) -> Option<Digest> {
+        let at = self.position(object).ok()?;
+        self.subscribers.get(at)?.applied
+    }
+
     /// Adds or replaces a subscriber; keeps what it had seen.
     pub fn subscribe(&mut self, object: ObjectId, interval: Duration, applied: Option<Digest>) {
         let before = match self.position(object) {
             Ok(at) => {
                 let subscriber = &mut self.subscribers[at];
-                subscriber.applied = applied;
+                // What was applied is forgotten only for something newer.
+                subscriber.applied = applied.or(subscriber.applied);
                 std::mem::replace(&mut subscriber.interval, interval)
             }
             Err(at) => {
@@ -229,6 +236,8 @@ impl Row {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_mins(1);
+
     #[test]
     fn a_row_at_rest_is_small() {
         assert!(size_of::<Row>() <= 256, "{} bytes", size_of::<Row>());
@@ -239,7 +248,7 @@ mod tests {
     fn the_shortest_interval_rules_for_as_long_as_it_is_asked_for() {
         let mut row = Row::new(GroupId(1), Arc::new(RemoteKey::named("a")), 0);
         let seconds = |row: &Row| row.interval.as_secs();
-        row.subscribe(ObjectId(1), Duration::from_secs(60), None);
+        row.subscribe(ObjectId(1), MINUTE, None);
         row.subscribe(ObjectId(2), Duration::from_secs(10), None);
         assert_eq!(seconds(&row), 10);
         row.subscribe(ObjectId(2), Duration::from_secs(90), None);

@@ -23,14 +23,12 @@ impl Table {
             let Some(row) = self.rows.get_mut(&row_id) else {
                 continue;
             };
-            let (mut interval, mut applied) = (need.interval, need.applied);
-            // Two entries that name one row are one subscription: the shorter interval rules, and
-            // what only one of them holds is not applied.
+            let mut interval = need.interval;
+            // Two entries that name one row are one subscription: the shorter interval rules.
             if let Some(twin) = row.subscriber(id).filter(|_| rows.contains(&row_id)) {
                 interval = interval.min(twin.interval);
-                applied = applied.filter(|_| applied == twin.applied);
             }
-            row.subscribe(id, interval, applied);
+            row.subscribe(id, interval, need.applied);
             rows.push(row_id);
         }
         for row in &rows {

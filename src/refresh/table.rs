@@ -79,6 +79,8 @@ pub(super) struct Table {
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
     pub(super) wakes: BTreeSet<ObjectId>,
+    /// Joins whose answers are complete, in the order in which they go out of date.
+    pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
     pub(super) row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
     pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
@@ -114,6 +116,7 @@ impl Table {
             in_flight: 0,
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
+            collecting: BTreeSet::new(),
             object_ids: HashMap::new(),
             row_ids: HashMap::new(),
             group_ids: HashMap::new(),
@@ -141,6 +144,17 @@ impl Table {
         rows.iter()
             .map(|row| self.rows.get_mut(row).map_or(View::Unknown, view))
             .collect()
+    }
+
+    /// Whether a value was read that is not in the object's Secret.
+    pub fn behind(&self, object: &ObjectKey) -> bool {
+        let id = self.object_ids.get(object);
+        let Some((id, entry)) = id.and_then(|id| Some((*id, self.objects.get(id)?))) else {
+            return false;
+        };
+        let rows = entry.rows.iter().filter_map(|row| self.rows.get(row));
+        let mut seen = rows.filter_map(|row| Some((row, row.seen.as_ref()?.digest)));
+        seen.any(|(row, digest)| row.applied(id) != Some(digest))
     }
 
     /// Notes what is in the object's Secret now, in the order of its needs.
@@ -197,8 +211,13 @@ impl Table {
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
         let due = self.agenda.first().map(|(time, _)| *time);
         let expiry = self.keeping.first().map(|(time, _)| *time);
+        let stale = self.collecting.first().map(|(time, _)| *time);
         let later = |time: &Instant| *time > now;
-        [due, expiry].into_iter().flatten().filter(later).min()
+        [due, expiry, stale]
+            .into_iter()
+            .flatten()
+            .filter(later)
+            .min()
     }
 
     /// The table's figures, less the bytes held.
@@ -211,7 +230,7 @@ impl Table {
         figures.parked = self.identities.values().filter(parked).count();
         for group in self.groups.values() {
             let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
-            let parts: usize = group.parts.iter().map(|part| part.len()).sum();
+            let parts: usize = group.parts.iter().map(Vec::len).sum();
             figures.due += group.fast.len() + parts + overdue.count();
             if let Some((due, _)) = group.queue.first() {
                 let late = now.saturating_duration_since(*due);
@@ -324,6 +343,7 @@ impl Table {
 
     /// Drops values that were kept long enough.
     fn expire(&mut self, now: Instant) {
+        self.expire_joins(now);
         while let Some((time, id)) = self.keeping.pop_first() {
             if time > now {
                 self.keeping.insert((time, id));

@@ -1,7 +1,10 @@
 //! The hub under a paused clock, in front of a cloud that does as it is told.
 
+#![allow(clippy::unchecked_time_subtraction)]
+
 mod batches;
 mod bounds;
+mod cloud;
 mod failures;
 mod identities;
 mod joins;

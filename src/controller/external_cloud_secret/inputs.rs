@@ -25,13 +25,21 @@ pub struct AppliedDigest(String);
 impl Inputs {
     /// The annotation for a Secret made of `spec` and `values`, holding `data`.
     pub fn new(key: &DigestKey, inputs: Digest, data: Digest) -> Self {
-        Self { key_id: key.id().to_owned(), inputs: inputs.to_string(), data: data.to_string() }
+        Self {
+            key_id: key.id().to_owned(),
+            inputs: inputs.to_string(),
+            data: data.to_string(),
+        }
     }
 
     /// Reads an annotation. Anything else than what this type writes is nothing.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(str::to_owned);
-        let parsed = Self { key_id: parts.next()?, inputs: parts.next()?, data: parts.next()? };
+        let parsed = Self {
+            key_id: parts.next()?,
+            inputs: parts.next()?,
+            data: parts.next()?,
+        };
         parts.next().is_none().then_some(parsed)
     }
 
@@ -95,7 +103,9 @@ pub fn data_digest<'a>(
     key: &DigestKey,
     data: impl Iterator<Item = (&'a String, &'a [u8])>,
 ) -> Digest {
-    let parts: Vec<&[u8]> = data.flat_map(|(name, value)| [name.as_bytes(), value]).collect();
+    let parts: Vec<&[u8]> = data
+        .flat_map(|(name, value)| [name.as_bytes(), value])
+        .collect();
     key.digest(Domain::Data, &parts)
 }
 
@@ -112,10 +122,20 @@ mod tests {
     }
 
     fn spec(property: Option<&str>) -> ExternalCloudSecretSpec {
-        let remote_ref =
-            RemoteRef { key: "k".into(), property: property.map(str::to_owned), version: None };
-        let entry = DataEntry { secret_key: "a".into(), remote_ref, source_ref: None };
-        ExternalCloudSecretSpec { data: vec![entry], ..Default::default() }
+        let remote_ref = RemoteRef {
+            key: "k".into(),
+            property: property.map(str::to_owned),
+            version: None,
+        };
+        let entry = DataEntry {
+            secret_key: "a".into(),
+            remote_ref,
+            source_ref: None,
+        };
+        ExternalCloudSecretSpec {
+            data: vec![entry],
+            ..Default::default()
+        }
     }
 
     #[test]

@@ -46,9 +46,8 @@ impl SecretFacts {
         let label = |name: &str| meta.labels.as_ref().and_then(|all| all.get(name));
         let owners = meta.owner_references.as_deref().unwrap_or_default();
         let controller = owners.iter().find(|owner| owner.controller == Some(true));
-        let describe = |owner: &OwnerReference| {
-            (owner.uid.clone(), format!("{} {}", owner.kind, owner.name))
-        };
+        let describe =
+            |owner: &OwnerReference| (owner.uid.clone(), format!("{} {}", owner.kind, owner.name));
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             resource_version: meta.resource_version.clone().unwrap_or_default(),
@@ -70,7 +69,9 @@ impl SecretFacts {
         match &self.controller {
             Some((controller, _)) if controller == uid => Ownership::Ours,
             Some((_, who)) => Ownership::Foreign(format!("it is controlled by {who}")),
-            None if self.managed && self.owner.as_deref() == Some(&format!("{namespace}/{name}")) => {
+            None if self.managed
+                && self.owner.as_deref() == Some(&format!("{namespace}/{name}")) =>
+            {
                 Ownership::Ours
             }
             None => Ownership::Foreign("it was not made by this object".to_owned()),
@@ -106,11 +107,27 @@ mod tests {
         let table = [
             (meta(false, None, None), false, "a stranger's"),
             (meta(true, None, None), false, "the label alone"),
-            (meta(false, Some("shop/db"), None), false, "the annotation alone"),
-            (meta(true, Some("shop/other"), None), false, "another object's annotation"),
+            (
+                meta(false, Some("shop/db"), None),
+                false,
+                "the annotation alone",
+            ),
+            (
+                meta(true, Some("shop/other"), None),
+                false,
+                "another object's annotation",
+            ),
             (meta(true, Some("shop/db"), None), true, "a restored Secret"),
-            (meta(false, None, Some("uid")), true, "our controller reference"),
-            (meta(true, Some("shop/db"), Some("other")), false, "another controller"),
+            (
+                meta(false, None, Some("uid")),
+                true,
+                "our controller reference",
+            ),
+            (
+                meta(true, Some("shop/db"), Some("other")),
+                false,
+                "another controller",
+            ),
         ];
         for (meta, ours, what) in table {
             let ownership = SecretFacts::new(&meta).ownership("uid", "shop", "db");

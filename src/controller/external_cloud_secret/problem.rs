@@ -18,13 +18,19 @@ pub struct Problem {
 impl Problem {
     /// A problem with `reason`.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// A failed read of `key` for the entry `secret_key`.
     pub fn read(secret_key: &str, key: &str, error: &CallError) -> Self {
         let reason = reason_of(error.class);
-        Self::new(reason, format!("data[{secret_key}] ({key}): {error}{}", advice(error.class)))
+        Self::new(
+            reason,
+            format!("data[{secret_key}] ({key}): {error}{}", advice(error.class)),
+        )
     }
 
     /// Whether nothing but a change by the user can help: waiting does not.
@@ -57,7 +63,7 @@ fn advice(class: Class) -> &'static str {
     match class {
         Class::NotFound => "; create it, or correct remoteRef.key or remoteRef.version",
         Class::Unauthenticated => "; check the store's spec.auth",
-        Class::Denied => "; grant the store's identity this read",
+        Class::Denied => "; check what the store's identity may do, and who may assume its role",
         Class::Invalid => "; correct remoteRef",
         Class::Throttled | Class::Unavailable => "; it is tried again",
         Class::Protocol => "; the answer was not used",
@@ -75,7 +81,8 @@ mod tests {
         assert_eq!(problem.reason, Reason::AccessDenied);
         assert_eq!(
             problem.message,
-            "data[password] (/shop/db): NoPermission (request R-1); grant the store's identity this read"
+            "data[password] (/shop/db): NoPermission (request R-1); check what the store's identity may do, and \
+             who may assume its role"
         );
     }
 }

@@ -102,7 +102,10 @@ mod tests {
 
     #[test]
     fn a_literal_key_comes_before_a_walk() {
-        assert_eq!(of(r#"{"a.b":"literal","a":{"b":"walked"}}"#, "a.b").unwrap(), "literal");
+        assert_eq!(
+            of(r#"{"a.b":"literal","a":{"b":"walked"}}"#, "a.b").unwrap(),
+            "literal"
+        );
         assert_eq!(of(r#"{"a":{"b":"walked"}}"#, "a.b").unwrap(), "walked");
     }
 
@@ -118,7 +121,10 @@ mod tests {
     fn what_is_not_a_string_passes_byte_for_byte() {
         let document = r#"{"n":1.10,"big":123456789012345678901234567890,"o":{"k": 1},"t":true}"#;
         assert_eq!(of(document, "n").unwrap(), "1.10");
-        assert_eq!(of(document, "big").unwrap(), "123456789012345678901234567890");
+        assert_eq!(
+            of(document, "big").unwrap(),
+            "123456789012345678901234567890"
+        );
         assert_eq!(of(document, "o").unwrap(), r#"{"k": 1}"#);
         assert_eq!(of(document, "t").unwrap(), "true");
         assert_eq!(of(r#"{"s":"a\n\u00e9"}"#, "s").unwrap(), "a\né");

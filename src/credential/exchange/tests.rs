@@ -1,1 +1,189 @@
-//! Tests.
+//! Tokens on their way to STS: a raw loopback server sees what is sent.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
+
+use super::super::AccessKey;
+use super::*;
+use crate::clock::TokioClock;
+use crate::digest::DigestKey;
+use crate::http::{HttpClient, HttpOptions};
+use crate::provider::alibaba::Network;
+use crate::provider::alibaba::endpoint::sts;
+use crate::provider::endpoint::{Endpoint, EndpointPolicy};
+
+type Seen = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Files in memory.
+#[derive(Default)]
+struct Memory(Mutex<HashMap<PathBuf, Vec<u8>>>);
+
+impl Memory {
+    fn put(&self, path: &str, text: &str) {
+        self.0.lock().unwrap().insert(path.into(), text.into());
+    }
+}
+
+impl Files for Memory {
+    fn read<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, io::Result<Zeroizing<Vec<u8>>>> {
+        let found = self.0.lock().unwrap().get(path).cloned();
+        let found = found.ok_or(io::Error::from(ErrorKind::NotFound));
+        async move { found.map(Zeroizing::new) }.boxed()
+    }
+}
+
+/// Mints tokens that say whose they are.
+struct Speaking;
+
+impl TokenMinter for Speaking {
+    fn mint<'a>(
+        &'a self,
+        account: &'a ServiceAccount,
+        audience: &'a Audience,
+    ) -> BoxFuture<'a, Result<SecretString, CallError>> {
+        let ServiceAccount {
+            namespace,
+            name,
+            uid,
+        } = account;
+        let token = format!("{namespace}.{name}.{uid}.{}", audience.as_str());
+        async move { Ok(SecretString::from(token)) }.boxed()
+    }
+}
+
+async fn answer(State(seen): State<Seen>, RawQuery(query): RawQuery, body: String) -> String {
+    seen.lock().unwrap().push((query.unwrap_or_default(), body));
+    r#"{"RequestId":"r","Credentials":{"AccessKeyId":"STS.a","AccessKeySecret":"canary-s",
+        "SecurityToken":"canary-t","Expiration":"1970-01-01T01:00:00Z"}}"#
+        .to_owned()
+}
+
+struct Fixture {
+    exchange: Exchange,
+    files: Arc<Memory>,
+    seen: Seen,
+    sts: Endpoint,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let seen = Seen::default();
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&seen));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async { axum::serve(listener, app).await });
+        let policy = EndpointPolicy::new([], true).unwrap();
+        let http = HttpClient::new(HttpOptions {
+            allow_insecure: true,
+            timeout: Duration::from_secs(5),
+        });
+        let edge = Edge {
+            http: http.unwrap(),
+            clock: Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)),
+            random: Arc::new(ring::rand::SystemRandom::new()),
+        };
+        let files = Arc::new(Memory::default());
+        Self {
+            exchange: Exchange::new(edge, Arc::new(Speaking), files.clone()),
+            files,
+            seen,
+            sts: sts(&policy, Some(&url), "", Network::Public).unwrap(),
+        }
+    }
+
+    async fn exchange(&self, subject: Subject) -> Result<Credentials, CallError> {
+        let source = Source::Rrsa(Rrsa {
+            role_arn: "acs:ram::1:role/shop".to_owned(),
+            provider_arn: "acs:ram::1:oidc-provider/c1".to_owned(),
+            subject,
+            sts: self.sts.clone(),
+            session_name: "c.shop.db".to_owned(),
+            duration_seconds: Some(900),
+            policy: None,
+        });
+        let identity = Identity::new(source, &DigestKey::new(&[1; 32]));
+        self.exchange.exchange(&identity).await
+    }
+
+    fn last(&self) -> (String, String) {
+        self.seen.lock().unwrap().last().cloned().unwrap()
+    }
+}
+
+fn file() -> Subject {
+    Subject::TokenFile {
+        path: "/var/run/token".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_minted_token_travels_in_the_body_only() {
+    let fixture = Fixture::new().await;
+    let subject = Subject::ServiceAccount {
+        account: ServiceAccount {
+            namespace: "shop".to_owned(),
+            name: "db".to_owned(),
+            uid: "u1".to_owned(),
+        },
+        audience: Audience::new("sts.aliyuncs.com").unwrap(),
+    };
+    let credentials = fixture.exchange(subject).await.unwrap();
+    assert_eq!(credentials.access_key_id, "STS.a");
+    assert_eq!(credentials.access_key_secret.expose_secret(), "canary-s");
+    let (query, body) = fixture.last();
+    assert!(query.starts_with("Action=AssumeRoleWithOIDC&Format=JSON&SignatureNonce="));
+    assert!(query.ends_with("&Timestamp=1970-01-01T00%3A00%3A00Z&Version=2015-04-01"));
+    assert_eq!(
+        body,
+        "DurationSeconds=900&OIDCProviderArn=acs%3Aram%3A%3A1%3Aoidc-provider%2Fc1\
+         &OIDCToken=shop.db.u1.sts.aliyuncs.com&RoleArn=acs%3Aram%3A%3A1%3Arole%2Fshop\
+         &RoleSessionName=c.shop.db"
+    );
+}
+
+#[tokio::test]
+async fn a_token_file_is_trimmed_and_read_at_each_exchange() {
+    let fixture = Fixture::new().await;
+    for token in ["one", "two"] {
+        fixture.files.put("/var/run/token", &format!(" {token}\n"));
+        fixture.exchange(file()).await.unwrap();
+        let (_, body) = fixture.last();
+        assert!(body.contains(&format!("OIDCToken={token}&")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_or_empty_token_file_is_named_and_nothing_else_is_tried() {
+    let fixture = Fixture::new().await;
+    let error = fixture.exchange(file()).await.unwrap_err();
+    let text = "TokenFile: file /var/run/token does not exist";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(error.class, Class::Unauthenticated);
+    fixture.files.put("/var/run/token", " \n");
+    let error = fixture.exchange(file()).await.unwrap_err();
+    assert_eq!(error.to_string(), "TokenFile: file /var/run/token is empty");
+    assert!(fixture.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_access_key_is_not_exchanged() {
+    let fixture = Fixture::new().await;
+    let source = Source::AccessKey(AccessKey {
+        id: "id".to_owned(),
+        secret: SecretString::from("canary-s"),
+        token: None,
+    });
+    let identity = Identity::new(source, &DigestKey::new(&[1; 32]));
+    let credentials = fixture.exchange.exchange(&identity).await.unwrap();
+    assert_eq!(credentials.expires_at, None);
+    assert!(fixture.seen.lock().unwrap().is_empty());
+}

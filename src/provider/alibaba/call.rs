@@ -19,7 +19,7 @@ use crate::provider::{CallError, Class, Detail, Edge};
 use crate::secret_bytes::SecretBytes;
 
 /// The longest wait that the cloud may ask for; what its SDKs allow too.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
 
 /// One service at one endpoint.
 #[derive(Clone)]
@@ -138,7 +138,7 @@ fn refusal(response: &Response, table: Table) -> CallError {
     let retry_after = retry_after(response);
     let header_id = response.header("x-acs-request-id");
     let error = match serde_json::from_slice::<Refusal>(&response.body) {
-        Ok(Refusal { code, request_id }) => {
+        Ok(Refusal { code, request_id }) if !code.is_empty() => {
             let unknown = || match retry_after {
                 // The vendor's SDKs take the hint itself for throttling.
                 Some(_) => Class::Throttled,
@@ -147,7 +147,7 @@ fn refusal(response: &Response, table: Table) -> CallError {
             let class = code::classify(table, &code).unwrap_or_else(unknown);
             CallError::new(class, &code).with_request_id(request_id.as_deref().or(header_id))
         }
-        Err(_) => {
+        _ => {
             let class = code::by_bare_status(response.status);
             CallError::new(class, &format!("Http{}", response.status)).with_request_id(header_id)
         }

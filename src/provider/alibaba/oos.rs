@@ -22,8 +22,8 @@ use crate::provider::{
 const VERSION: &str = "2019-06-01";
 /// The most names that `GetSecretParameters` takes.
 const BATCH: usize = 10;
-/// The longest name, its path included, that OOS is known to take.
-const LONGEST_NAME: usize = 200;
+/// The longest name, its path included, that `CreateSecretParameter` takes.
+const LONGEST_NAME: usize = 180;
 
 /// Which parameter store.
 #[derive(Debug, Clone, PartialEq, Eq)]

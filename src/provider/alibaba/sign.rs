@@ -5,12 +5,12 @@
 //! signature mechanism". Of the headers it signs `host`, `content-type` and `x-acs-*`, as the
 //! vendor's Go SDK does, because proxies may rewrite others.
 
-use ring::{digest, hmac};
+use ring::hmac;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use crate::credential::Credentials;
-use crate::provider::edge::hex;
+use crate::provider::hex::{hex, sha256_hex};
 
 /// The name of the algorithm, which starts the `authorization` header.
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -141,11 +141,6 @@ impl Call<'_> {
         headers.push(("authorization", Zeroizing::new(authorization)));
         headers
     }
-}
-
-/// Lower-case hexadecimal SHA-256 of `bytes`.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// Percent-encodes by RFC 3986: everything but `A-Z a-z 0-9 - _ . ~`.

@@ -152,3 +152,6 @@ impl Assumed {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What the endpoint policy admits and refuses.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const OOS: Service = Service {
@@ -166,5 +168,28 @@ fn regions_are_recognised() {
         "cn-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     ] {
         assert!(!is_region(region), "{region:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_passes_is_an_https_host_of_the_service(
+        scheme in "https?", user in "(a@|:b@)?", host in "(oos|kms|x)(-vpc)?[./@#?\\\\]?[a-z0-9./@#?:-]{0,24}",
+        tail in "(\\.aliyuncs\\.com)?[/#?]?",
+    ) {
+        let url = format!("{scheme}://{user}{host}{tail}");
+        if let Ok(endpoint) = strict(&url) {
+            let region = endpoint.host()
+                .strip_prefix("oos.").or(endpoint.host().strip_prefix("oos-vpc."))
+                .and_then(|rest| rest.strip_suffix(".aliyuncs.com"));
+            prop_assert!(region.is_some_and(is_region), "{}", url);
+            prop_assert_eq!(endpoint.as_str(), format!("https://{}", endpoint.host()));
+        }
+    }
+
+    #[test]
+    fn a_region_is_one_label_of_harmless_characters(text in "\\PC{0,50}") {
+        let harmless = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        prop_assert!(!is_region(&text) || harmless);
     }
 }

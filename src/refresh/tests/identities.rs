@@ -86,7 +86,7 @@ async fn a_join_under_a_parked_identity_is_answered_at_once_and_woken_later() {
     subscribe(&world, &origin, 1);
     let _ = world.collect(&object("o0"), Join::default()).await;
     cloud.take_calls();
-    let digest = crate::digest::Digest::parse(&"0".repeat(32));
+    let digest = Digest::parse(&"0".repeat(32));
     for (n, request) in [
         Join::default(),
         Join {

@@ -243,8 +243,12 @@ async fn answers_that_nobody_collected_for_long_are_asked_for_again() {
         matches!(joined, Joined::Ready(_)),
         "a busy controller is waited for"
     );
+    drop(joined);
     let _ = world.hub.join(&object("o"), Join::default());
+    world.pass(SECOND).await;
+    assert!(world.hub.figures().held_bytes > 0);
     world.pass(MINUTE * 6).await;
+    assert_eq!(world.hub.figures().held_bytes, 0);
     cloud.value("a", "new");
     let answers = world.collect(&object("o"), Join::default()).await;
     assert_eq!(texts(&answers), ["new"]);
@@ -267,16 +271,14 @@ async fn no_public_type_prints_a_value() {
     let origin = world.origin(&cloud);
     cloud.value("a", "canary-value");
     let needs = vec![need(&origin, "a", HOUR)];
-    let mut text = format!("{needs:?} {origin:?}");
+    let first = format!("{needs:?} {origin:?}");
     world.hub.subscribe(&object("o"), needs);
     let answers = world.collect(&object("o"), Join::default()).await;
-    text += &format!("{answers:?} {:?}", world.hub.look(&object("o")));
+    let second = format!("{answers:?} {:?}", world.hub.look(&object("o")));
     let joined = Joined::Ready(answers);
-    text += &format!(
-        "{joined:?} {:?} {:?}",
-        world.hub.figures(),
-        world.hub.lock()
-    );
+    let figures = world.hub.figures();
+    let third = format!("{joined:?} {figures:?} {:?}", world.hub.lock());
+    let text = [first, second, third].concat();
     assert!(text.contains("secret bytes"));
     assert!(!text.contains("canary"), "{text}");
 }

@@ -1,1 +1,157 @@
-//! Tests.
+//! Every row of the tables, stated a second time by example.
+
+use super::*;
+use Class::{Denied, Invalid, NotFound, Protocol, Throttled, Unauthenticated, Unavailable};
+
+/// Codes as the cloud sends them. Each row of a table must decide at least one of its list.
+const GATEWAY_EXAMPLES: &[(&str, Class)] = &[
+    ("Throttling", Throttled),
+    ("Throttling.User", Throttled),
+    ("Throttling.Api", Throttled),
+    ("Rejected.Throttling", Throttled),
+    ("ServiceUnavailable", Unavailable),
+    ("ServiceUnavailableTemporary", Unavailable),
+    ("InternalError", Unavailable),
+    ("InternalFailure", Unavailable),
+    ("SignatureNonceUsed", Unavailable),
+    ("SignatureDoesNotMatch", Unauthenticated),
+    ("IncompleteSignature", Protocol),
+    ("InvalidTimeStamp.Expired", Unauthenticated),
+    ("InvalidTimeStamp.Format", Protocol),
+    ("InvalidAccessKeyId", Unauthenticated),
+    ("InvalidAccessKeyId.NotFound", Unauthenticated),
+    ("InvalidAccessKeyId.Inactive", Unauthenticated),
+    ("InvalidAccessKeySecret", Unauthenticated),
+    ("InvalidSecurityToken.Expired", Unauthenticated),
+    ("InvalidSecurityToken.Malformed", Unauthenticated),
+    (
+        "InvalidSecurityToken.MismatchWithAccessKey",
+        Unauthenticated,
+    ),
+    ("MissingSecurityToken", Unauthenticated),
+    ("Forbidden.RAM", Denied),
+    ("Forbidden.KeyNotFound", Denied),
+    ("NoPermission", Denied),
+    ("InvalidProduct.NotFound", Protocol),
+    ("InvalidApi.NotFound", Protocol),
+    ("InvalidAction.NotFound", Protocol),
+    ("InvalidVersion", Protocol),
+    ("MissingParameter", Invalid),
+    ("MissingName", Invalid),
+    ("InvalidParameter", Invalid),
+    ("InvalidParameter.Name", Invalid),
+];
+
+const OOS_EXAMPLES: &[(&str, Class)] = &[
+    ("EntityNotExists.Parameter", NotFound),
+    ("EntityNotExists.ParameterVersion", NotFound),
+];
+
+const STS_EXAMPLES: &[(&str, Class)] = &[
+    ("AuthenticationFail.NoPermission", Denied),
+    ("AuthenticationFail.OIDCToken.Expired", Unauthenticated),
+    ("AuthenticationFail.OIDCToken.Invalid", Unauthenticated),
+    (
+        "AuthenticationFail.OIDCToken.AudienceNotMatch",
+        Unauthenticated,
+    ),
+    (
+        "AuthenticationFail.OIDCToken.IssuerNotMatch",
+        Unauthenticated,
+    ),
+    (
+        "AuthenticationFail.OIDCToken.IssuerConfigurationBroken",
+        Unauthenticated,
+    ),
+    (
+        "AuthenticationFail.OIDCToken.PublicKeyFingerprintMismatch",
+        Unauthenticated,
+    ),
+    ("InvalidParameter.OIDCToken", Unauthenticated),
+    ("InvalidParameter.RoleArn", Invalid),
+    ("InvalidParameter.RoleSessionName", Invalid),
+    ("InvalidParameter.DurationSeconds", Invalid),
+    ("InvalidParameter.PolicyGrammar", Invalid),
+    ("EntityNotExist.Role", Unauthenticated),
+    ("NoPermission", Denied),
+    ("InternalError", Unavailable),
+];
+
+#[test]
+fn every_code_has_its_class() {
+    let lists = [
+        (&[] as Table, GATEWAY_EXAMPLES),
+        (OOS, OOS_EXAMPLES),
+        (STS, STS_EXAMPLES),
+        (OOS, GATEWAY_EXAMPLES),
+        (STS, GATEWAY_EXAMPLES),
+    ];
+    for (table, examples) in lists {
+        for (code, class) in examples {
+            assert_eq!(classify(table, code), Some(*class), "{code}");
+        }
+    }
+}
+
+#[test]
+fn every_row_decides_an_example() {
+    for (table, examples) in [
+        (GATEWAY, GATEWAY_EXAMPLES),
+        (OOS, OOS_EXAMPLES),
+        (STS, STS_EXAMPLES),
+    ] {
+        for (index, row) in table.iter().enumerate() {
+            let decides = |(code, _): &(&str, Class)| {
+                let first = (0..table.len()).find(|i| matches(table[*i].0, code));
+                first == Some(index)
+            };
+            assert!(examples.iter().any(decides), "{row:?} is never reached");
+        }
+    }
+}
+
+fn matches(pattern: &str, code: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => code.starts_with(prefix),
+        None => pattern == code,
+    }
+}
+
+#[test]
+fn a_prefix_is_no_infix_and_codes_are_case_sensitive() {
+    for code in ["MyThrottling", "entitynotexists.parameter", "", "*"] {
+        assert_eq!(classify(OOS, code), None, "{code}");
+    }
+}
+
+#[test]
+fn no_status_says_that_something_does_not_exist() {
+    let statuses = 100..600;
+    for status in statuses {
+        assert_ne!(by_status(status), NotFound, "{status}");
+        assert_ne!(by_bare_status(status), NotFound, "{status}");
+    }
+}
+
+#[test]
+fn unknown_codes_go_by_their_status() {
+    let table = [
+        (400, Invalid, Protocol),
+        (401, Unauthenticated, Protocol),
+        (403, Denied, Protocol),
+        (404, Protocol, Protocol),
+        (408, Unavailable, Unavailable),
+        (409, Invalid, Protocol),
+        (429, Throttled, Throttled),
+        (500, Unavailable, Unavailable),
+        (503, Unavailable, Unavailable),
+    ];
+    for (status, coded, bare) in table {
+        assert_eq!(by_status(status), coded, "{status}");
+        assert_eq!(
+            by_bare_status(status),
+            bare,
+            "{status} without a body of the cloud's"
+        );
+    }
+}

@@ -33,8 +33,12 @@ struct Parameter {
     name: String,
     #[serde(default, deserialize_with = "call::value")]
     value: Option<SecretBytes>,
-    #[serde(default, deserialize_with = "number_or_text")]
-    parameter_version: Option<String>,
+    #[serde(
+        rename = "ParameterVersion",
+        default,
+        deserialize_with = "number_or_text"
+    )]
+    version: Option<String>,
 }
 
 // === impl One ===
@@ -98,7 +102,7 @@ impl Parameter {
         match self.value {
             Some(value) if !value.is_empty() => Ok(Fetched {
                 value,
-                version: self.parameter_version,
+                version: self.version,
             }),
             _ => Err(protocol("EmptyValue", request_id)),
         }
@@ -126,3 +130,6 @@ where
         Version::Text(text) => text,
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! The state of the simulated clouds, and everything that can be done to it from outside.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::account::{Registry, provider_arn, role_arn};
+use crate::fault::Faults;
+use crate::hidden::Hidden;
+use crate::jwks::KeySets;
+use crate::ledger::Ledger;
+use crate::nonce::NonceCache;
+use crate::parameter::{ParameterStore, Place};
+use crate::seed::{OidcProvider, Parameter, Role, Seed, SeedError};
+use crate::shared::Shared;
+
+/// Tells the time. Tests that need another time than now pass their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The state that all requests share. No lock is held across an await.
+pub(crate) struct Cloud {
+    pub(crate) region: String,
+    pub(crate) latency: Duration,
+    pub(crate) registry: Shared<Registry>,
+    pub(crate) parameters: Shared<ParameterStore>,
+    pub(crate) nonces: Shared<NonceCache>,
+    pub(crate) faults: Shared<Faults>,
+    pub(crate) ledger: Shared<Ledger>,
+    pub(crate) key_sets: KeySets,
+    credential_lifetime: Shared<Option<SignedDuration>>,
+    clock: Clock,
+}
+
+/// Why an operation on the simulator cannot be done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CloudError {
+    /// The account, key, parameter, role or provider does not exist.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// What was given breaks the seed's rules.
+    #[error(transparent)]
+    Invalid(#[from] SeedError),
+}
+
+/// A parameter without its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterInfo {
+    /// The account that owns it.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// Its name.
+    pub name: String,
+    /// The number of the current version.
+    pub version: usize,
+}
+
+// === impl Cloud ===
+
+impl Cloud {
+    pub(crate) fn new(
+        seed: &Seed,
+        latency: Duration,
+        oidc_ca_pem: Option<String>,
+        clock: Clock,
+    ) -> Self {
+        let now = clock();
+        let mut parameters = ParameterStore::default();
+        for account in &seed.accounts {
+            for parameter in &account.parameters {
+                let place = Place {
+                    account: account.id.clone(),
+                    region: parameter
+                        .region
+                        .clone()
+                        .unwrap_or_else(|| seed.region.clone()),
+                    name: parameter.name.clone(),
+                };
+                for value in &parameter.versions {
+                    parameters.put(place.clone(), value.clone(), now);
+                }
+                parameters.describe(&place, parameter.description.as_deref().unwrap_or_default());
+            }
+        }
+        Self {
+            region: seed.region.clone(),
+            latency,
+            registry: Shared::new(Registry::from_seed(seed)),
+            parameters: Shared::new(parameters),
+            nonces: Shared::new(NonceCache::new(now)),
+            faults: Shared::default(),
+            ledger: Shared::default(),
+            key_sets: KeySets::new(oidc_ca_pem),
+            credential_lifetime: Shared::new(seed.credential_lifetime),
+            clock,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    fn account(&self, id: Option<&str>) -> Result<String, CloudError> {
+        self.registry
+            .read()
+            .account(id)
+            .ok_or(CloudError::NotFound("account"))
+    }
+
+    fn place(
+        &self,
+        account: Option<&str>,
+        region: Option<&str>,
+        name: &str,
+    ) -> Result<Place, CloudError> {
+        Ok(Place {
+            account: self.account(account)?,
+            region: region.unwrap_or(&self.region).to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// Adds a version of a parameter, and the parameter if it is new.
+    pub(crate) fn put_parameter(
+        &self,
+        account: Option<&str>,
+        region: Option<&str>,
+        name: &str,
+        value: Hidden,
+    ) -> Result<usize, CloudError> {
+        let parameter = Parameter {
+            name: name.to_owned(),
+            region: None,
+            description: None,
+            versions: vec![value.clone()],
+        };
+        parameter.check()?;
+        let place = self.place(account, region, name)?;
+        Ok(self.parameters.write().put(place, value, self.now()))
+    }
+
+    pub(crate) fn delete_parameter(
+        &self,
+        account: Option<&str>,
+        region: Option<&str>,
+        name: &str,
+    ) -> Result<(), CloudError> {
+        let place = self.place(account, region, name)?;
+        self.parameters
+            .write()
+            .delete(&place)
+            .then_some(())
+            .ok_or(CloudError::NotFound("parameter"))
+    }
+
+    pub(crate) fn list_parameters(&self) -> Vec<ParameterInfo> {
+        let store = self.parameters.read();
+        let info = store.all().map(|(place, parameter)| ParameterInfo {
+            account: place.account.clone(),
+            region: place.region.clone(),
+            name: place.name.clone(),
+            version: parameter.version(None).map_or(0, |(number, _)| number),
+        });
+        info.collect()
+    }
+
+    pub(crate) fn put_key(
+        &self,
+        account: Option<&str>,
+        user: Option<&str>,
+        id: &str,
+        secret: &Hidden,
+    ) -> Result<(), CloudError> {
+        let account = self.account(account)?;
+        self.registry
+            .write()
+            .add_key(id, secret.reveal(), &account, user);
+        Ok(())
+    }
+
+    /// Revokes a key, long-lived or issued, or takes the revocation back.
+    pub(crate) fn set_revoked(&self, id: &str, revoked: bool) -> Result<(), CloudError> {
+        self.registry
+            .write()
+            .set_revoked(id, revoked)
+            .then_some(())
+            .ok_or(CloudError::NotFound("access key"))
+    }
+
+    /// Revokes all living sessions of a role, given by ARN or by name, and says how many there were.
+    pub(crate) fn revoke_sessions(
+        &self,
+        account: Option<&str>,
+        role: &str,
+    ) -> Result<usize, CloudError> {
+        let arn = self.role_arn(account, role)?;
+        Ok(self.registry.write().revoke_sessions(&arn))
+    }
+
+    fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
+        Ok(if role.starts_with("acs:") {
+            role.to_owned()
+        } else {
+            role_arn(&self.account(account)?, role)
+        })
+    }
+
+    /// Adds or replaces a role and returns its ARN. Its living sessions get the new rules at once.
+    pub(crate) fn put_role(&self, account: Option<&str>, role: Role) -> Result<String, CloudError> {
+        role.check()?;
+        let account = self.account(account)?;
+        Ok(self.registry.write().put_role(&account, role))
+    }
+
+    pub(crate) fn delete_role(&self, account: Option<&str>, role: &str) -> Result<(), CloudError> {
+        let arn = self.role_arn(account, role)?;
+        self.registry
+            .write()
+            .delete_role(&arn)
+            .then_some(())
+            .ok_or(CloudError::NotFound("role"))
+    }
+
+    /// Adds or replaces an OIDC provider and returns its ARN. Keys of its issuer are fetched anew.
+    pub(crate) fn put_provider(
+        &self,
+        account: Option<&str>,
+        provider: OidcProvider,
+    ) -> Result<String, CloudError> {
+        provider.check()?;
+        let account = self.account(account)?;
+        self.key_sets.forget(&provider.issuer);
+        Ok(self.registry.write().put_provider(&account, provider))
+    }
+
+    pub(crate) fn delete_provider(
+        &self,
+        account: Option<&str>,
+        provider: &str,
+    ) -> Result<(), CloudError> {
+        let arn = provider_arn(&self.account(account)?, provider);
+        self.registry
+            .write()
+            .delete_provider(&arn)
+            .then_some(())
+            .ok_or(CloudError::NotFound("OIDC provider"))
+    }
+
+    /// Overrides how long credentials live that are issued from now on.
+    pub(crate) fn set_credential_lifetime(&self, lifetime: Option<SignedDuration>) {
+        *self.credential_lifetime.write() = lifetime;
+    }
+
+    pub(crate) fn credential_lifetime(&self) -> Option<SignedDuration> {
+        *self.credential_lifetime.read()
+    }
+}
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cloud")
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}

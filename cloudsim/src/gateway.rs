@@ -1,0 +1,380 @@
+//! The gateway before all services: reads a request, verifies it, lets faults strike, answers, keeps the ledger.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::{FutureExt, StreamExt, future, stream};
+use serde_json::{Value, json};
+
+use crate::account::{Principal, role_arn};
+use crate::authentication::{authenticate, check_date, check_nonce, claimed};
+use crate::cloud::Cloud;
+use crate::connection::Peer;
+use crate::fault::{Effect, Fault, Subject};
+use crate::ledger::Call;
+use crate::random;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::service::{Action, oos, sts};
+
+const MAX_BODY: usize = 1 << 20;
+const JSON: &str = "application/json;charset=utf-8";
+const HTML: &str = "<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>";
+const UNKNOWN: &str = "unknown";
+
+/// An answer ready to be sent, or spoilt.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+    request_id: String,
+    retry_after: Option<Duration>,
+}
+
+/// Answers one request to a cloud.
+pub(crate) async fn answer(
+    State(cloud): State<Arc<Cloud>>,
+    Extension(peer): Extension<Peer>,
+    request: HttpRequest,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    if !cloud.latency.is_zero() {
+        tokio::time::sleep(cloud.latency).await;
+    }
+    let request = Request::new(parts, body, peer.address);
+    let action = Action::of(&request);
+    let caller = match &action {
+        Ok(Action::AssumeRoleWithOidc) => check_unsigned(&cloud, &request).map(|()| None),
+        Ok(_) => authenticate(&cloud, &request).map(Some),
+        Err(refusal) => Err(refusal.clone()),
+    };
+    let mut call = call(
+        &cloud,
+        &request,
+        action.as_ref().ok(),
+        caller.as_ref().ok().and_then(Option::as_ref),
+    );
+    let (delay, fault) = strike(&cloud, &call);
+    let effect = fault.as_ref().map(|fault| &fault.effect);
+
+    let result = match effect {
+        Some(
+            Effect::Hang
+            | Effect::Reset
+            | Effect::Close
+            | Effect::Html { .. }
+            | Effect::Redirect { .. },
+        ) => Ok(Value::Null),
+        Some(Effect::Error { .. } | Effect::Throttle { .. }) => {
+            Err(effect.and_then(refusal).unwrap_or_else(internal))
+        }
+        _ => match (action, caller) {
+            (Ok(action), Ok(caller)) => perform(&cloud, action, caller.as_ref(), &request).await,
+            (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
+        },
+    };
+    let result = result.map(|mut body| {
+        if let Some(fault) = &fault {
+            oos::spoil(&mut body, fault);
+        }
+        body
+    });
+    call.outcome = outcome(effect, &result);
+    call.fault = effect
+        .map(Effect::kind)
+        .or(delay.map(|_| "delay"))
+        .map(str::to_owned);
+    tracing::debug!(
+        service = call.service,
+        action = call.action,
+        principal = call.principal,
+        outcome = call.outcome,
+        fault = call.fault,
+        names = call.names.len(),
+        "call"
+    );
+    cloud.ledger.write().record(call);
+
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+    send(Answer::new(result, &request), effect, &peer).await
+}
+
+async fn perform(
+    cloud: &Cloud,
+    action: Action,
+    caller: Option<&Principal>,
+    request: &Request,
+) -> Result<Value, Refusal> {
+    action.check_parameters(request)?;
+    match (action, caller) {
+        (Action::AssumeRoleWithOidc, _) => sts::assume_role_with_oidc(cloud, request).await,
+        (_, None) => Err(internal()),
+        (Action::GetCallerIdentity, Some(caller)) => Ok(sts::get_caller_identity(caller)),
+        (Action::GetSecretParameter, Some(caller)) => {
+            oos::get_secret_parameter(cloud, caller, request)
+        }
+        (Action::GetSecretParameters, Some(caller)) => {
+            oos::get_secret_parameters(cloud, caller, request)
+        }
+    }
+}
+
+/// What the gateway asks of an unsigned call: a time, and a nonce that is new if there is one.
+fn check_unsigned(cloud: &Cloud, request: &Request) -> Result<(), Refusal> {
+    let now = cloud.now();
+    check_date(request.require("Timestamp")?, now)?;
+    if let Some(nonce) = request.parameter("SignatureNonce") {
+        check_nonce(cloud, "", nonce, now)?;
+    }
+    // Without a format the real gateway answers XML, which no client of ours reads.
+    match request.parameter("Format") {
+        Some(format) if format.eq_ignore_ascii_case("json") => Ok(()),
+        _ => Err(Refusal::invalid(
+            "Format",
+            "this server answers JSON only, which must be asked for",
+        )),
+    }
+}
+
+/// The ledger's entry, as far as it is known before the answer.
+fn call(
+    cloud: &Cloud,
+    request: &Request,
+    action: Option<&Action>,
+    caller: Option<&Principal>,
+) -> Call {
+    let claimed = match caller {
+        None => claimed(cloud, request),
+        Some(caller) => Some(caller.clone()),
+    };
+    let (principal, session) = match (action, &claimed) {
+        (Some(Action::AssumeRoleWithOidc), _) => asked_role(cloud, request),
+        (_, Some(principal)) => (principal.arn(), principal.session().map(str::to_owned)),
+        (_, None) => (UNKNOWN.to_owned(), None),
+    };
+    Call {
+        at: cloud.now(),
+        service: action.map_or(UNKNOWN, |action| action.service()).to_owned(),
+        action: action.map_or(UNKNOWN, |action| action.name()).to_owned(),
+        principal,
+        session,
+        outcome: String::new(),
+        fault: None,
+        names: request.asked_names(),
+        user_agent: request
+            .header("user-agent")
+            .map(|agent| agent.chars().take(200).collect()),
+        source: request.source.to_string(),
+    }
+}
+
+/// The role and session that a token exchange asks for; roles that do not exist are not kept by name.
+fn asked_role(cloud: &Cloud, request: &Request) -> (String, Option<String>) {
+    let arn = request.parameter("RoleArn").unwrap_or_default();
+    let known = cloud.registry.read().role(arn).is_some();
+    let session = request
+        .parameter("RoleSessionName")
+        .filter(|name| known && name.len() <= 64);
+    (
+        if known {
+            arn.to_owned()
+        } else {
+            role_arn(UNKNOWN, UNKNOWN)
+        },
+        session.map(str::to_owned),
+    )
+}
+
+/// Lets the faults strike: the sum of the delays, and the one other fault.
+fn strike(cloud: &Cloud, call: &Call) -> (Option<Duration>, Option<Fault>) {
+    if cloud.faults.read().is_empty() {
+        return (None, None);
+    }
+    let subject = Subject {
+        service: &call.service,
+        action: &call.action,
+        names: &call.names,
+        principal: &call.principal,
+    };
+    let (mut delay, mut other) = (None, None);
+    for fault in cloud.faults.write().strike(&subject) {
+        match fault.effect {
+            Effect::Delay { millis } => {
+                delay = Some(delay.unwrap_or_default() + Duration::from_millis(millis));
+            }
+            _ => other = Some(fault),
+        }
+    }
+    (delay, other)
+}
+
+fn refusal(effect: &Effect) -> Option<Refusal> {
+    match effect {
+        Effect::Error {
+            status,
+            code,
+            message,
+        } => {
+            let message = message
+                .clone()
+                .unwrap_or_else(|| "The request was refused by a fault.".to_owned());
+            Some(Refusal::new(*status, code.clone(), message))
+        }
+        Effect::Throttle {
+            status,
+            code,
+            retry_after_ms,
+        } => {
+            let mut refusal = Refusal::new(
+                *status,
+                code.clone(),
+                "Request was denied due to user flow control.",
+            );
+            refusal.retry_after = retry_after_ms.map(Duration::from_millis);
+            Some(refusal)
+        }
+        _ => None,
+    }
+}
+
+fn internal() -> Refusal {
+    Refusal::new(
+        500,
+        "InternalError",
+        "The request processing has failed due to some unknown error.",
+    )
+}
+
+fn outcome(effect: Option<&Effect>, result: &Result<Value, Refusal>) -> String {
+    match (effect, result) {
+        (
+            Some(
+                effect @ (Effect::Hang
+                | Effect::Reset
+                | Effect::Close
+                | Effect::Truncate
+                | Effect::Html { .. }
+                | Effect::MalformedJson
+                | Effect::Redirect { .. }),
+            ),
+            _,
+        ) => format!("Fault.{}", effect.kind()),
+        (_, Ok(_)) => "OK".to_owned(),
+        (_, Err(refusal)) => refusal.code.to_string(),
+    }
+}
+
+async fn send(answer: Answer, effect: Option<&Effect>, peer: &Peer) -> Response {
+    match effect {
+        Some(Effect::Hang) => future::pending().await,
+        Some(Effect::Reset) => {
+            peer.breaker.reset();
+            future::pending().await
+        }
+        Some(Effect::Close) => {
+            peer.breaker.close();
+            future::pending().await
+        }
+        Some(Effect::Truncate) => answer.truncated(peer),
+        Some(Effect::MalformedJson) => answer.malformed(),
+        Some(Effect::Html { status }) => respond(*status, "text/html", Body::from(HTML)),
+        Some(Effect::Redirect { location }) => {
+            let mut response = respond(302, "text/html", Body::empty());
+            if let Ok(location) = HeaderValue::from_str(location) {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            response
+        }
+        _ => answer.whole(),
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn new(result: Result<Value, Refusal>, request: &Request) -> Self {
+        let request_id = random::request_id();
+        let (status, body, retry_after) = match result {
+            Ok(mut body) => {
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("RequestId".to_owned(), json!(request_id));
+                }
+                (200, body, None)
+            }
+            Err(refusal) => {
+                let host = request.header("host").unwrap_or_default();
+                (
+                    refusal.status,
+                    refusal.body(&request_id, host),
+                    refusal.retry_after,
+                )
+            }
+        };
+        Self {
+            status,
+            body: body.to_string().into_bytes(),
+            request_id,
+            retry_after,
+        }
+    }
+
+    fn whole(self) -> Response {
+        let mut response = respond(self.status, JSON, Body::from(self.body));
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert("x-acs-request-id", id);
+        }
+        if let Some(wait) = self
+            .retry_after
+            .and_then(|wait| u64::try_from(wait.as_millis()).ok())
+        {
+            response
+                .headers_mut()
+                .insert("x-acs-retry-after", HeaderValue::from(wait));
+        }
+        response
+    }
+
+    /// The whole answer but for its end, so that everything in it but the end could be read.
+    fn malformed(mut self) -> Response {
+        self.body.truncate(self.body.len().saturating_sub(2));
+        self.whole()
+    }
+
+    fn truncated(self, peer: &Peer) -> Response {
+        let length = self.body.len();
+        let half = Bytes::copy_from_slice(&self.body[..length / 2]);
+        let breaker = peer.breaker.clone();
+        // The pause lets the first half reach the wire before the connection goes.
+        let end = async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            breaker.close();
+            future::pending::<Result<Bytes, Infallible>>().await
+        };
+        let body = stream::iter([Ok(half)]).chain(end.into_stream());
+        let mut response = respond(self.status, JSON, Body::from_stream(body));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response
+    }
+}
+
+fn respond(status: u16, content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,79 @@
+//! The programs on this machine: looked up, and built where they are missing.
+
+use crate::binary::Binary;
+use crate::cache;
+use crate::error::Error;
+use crate::lookup::{Environment, Source};
+use crate::report::say;
+use std::path::{Path, PathBuf};
+
+/// The programs of one control plane.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    pub(crate) etcd: PathBuf,
+    pub(crate) apiserver: PathBuf,
+    pub(crate) controller_manager: Option<PathBuf>,
+}
+
+// === impl Programs ===
+
+impl Programs {
+    /// Finds or builds them.
+    pub(crate) async fn provide(
+        environment: &Environment,
+        controllers: bool,
+    ) -> Result<Self, Error> {
+        let mut need = vec![Binary::Etcd, Binary::ApiServer];
+        need.extend(controllers.then_some(Binary::ControllerManager));
+        let mut paths = provide(environment, &need).await?.into_iter();
+        let (Some(etcd), Some(apiserver)) = (paths.next(), paths.next()) else {
+            unreachable!("one path for each binary");
+        };
+        Ok(Self {
+            etcd,
+            apiserver,
+            controller_manager: paths.next(),
+        })
+    }
+}
+
+/// What the process's environment says, and the cache directory of this project.
+pub(crate) fn environment() -> Result<(Environment, PathBuf), Error> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let root = cache::root(variable)?;
+    Ok((
+        Environment::from_variables(variable, cache::folder(&root)),
+        root,
+    ))
+}
+
+/// The machine's kubectl, or one that is built from the pinned module into the cache.
+pub async fn kubectl() -> Result<PathBuf, Error> {
+    if let Some(path) = cache::on_path("kubectl", std::env::var("PATH").ok().as_deref()) {
+        return Ok(path);
+    }
+    let (environment, _) = environment()?;
+    let mut paths = provide(&environment, &[Binary::Kubectl]).await?;
+    Ok(paths.swap_remove(0))
+}
+
+async fn provide(environment: &Environment, need: &[Binary]) -> Result<Vec<PathBuf>, Error> {
+    let source = environment.binaries(need, Path::is_file)?;
+    // Without a `go` there is nothing to announce.
+    let go = matches!(source, Source::Build { .. })
+        .then(cache::go)
+        .transpose()?;
+    say(format_args!("{source}"));
+    match source {
+        Source::Found { paths, .. } => Ok(paths),
+        Source::Build {
+            paths,
+            missing,
+            dir,
+        } => {
+            cache::build(&go.ok_or(Error::NoGo)?, &dir, &missing).await?;
+            Ok(paths)
+        }
+        Source::Existing { .. } => unreachable!("`binaries` never answers with a cluster"),
+    }
+}

@@ -1,0 +1,119 @@
+//! What the API server checks beyond types: patterns of strings, and CEL rules.
+//!
+//! There is no webhook. Every string and list that a rule touches is bounded, because the API
+//! server refuses rules that could cost too much.
+
+use kube::core::{Reason, Rule};
+
+/// A DNS subdomain: the name of a store, a Secret or a ServiceAccount.
+pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A DNS label: the name of a namespace.
+pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// A key of a Secret: not `.`, and not beginning with `..`.
+pub const SECRET_KEY: &str = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$";
+/// Text without control characters.
+pub const PLAIN_TEXT: &str = r"^[^\x00-\x1f\x7f]+$";
+/// Text without white space and control characters.
+pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
+/// The id of an Alibaba Cloud region.
+pub const REGION: &str = "^[a-z]{2,3}(-[a-z0-9]+){1,4}$";
+/// The URL of a host. What more it must be is for the operator to check.
+pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
+/// A role of Alibaba Cloud RAM.
+pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
+/// An OIDC provider of Alibaba Cloud RAM.
+pub const OIDC_PROVIDER_ARN: &str = "^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z0-9._-]{1,128}$";
+/// The audience of a token.
+pub const AUDIENCE: &str = "^[A-Za-z0-9._:/-]+$";
+
+/// Durations that the operator and CEL both read, none so long that CEL's nanoseconds overflow.
+const INTERVAL: &str =
+    "^([0-9]{1,5}([.][0-9]{1,9})?h)?([0-9]{1,7}([.][0-9]{1,9})?m)?([0-9]{1,9}([.][0-9]{1,9})?s)?$";
+
+/// On an interval: its form.
+pub fn interval_form() -> Rule {
+    Rule::new(format!("self != '' && self.matches('{INTERVAL}')"))
+        .message("must be hours, minutes and seconds, such as 90s, 1h or 1h30m")
+}
+
+/// On an interval: its length, if its form is right.
+pub fn interval_length() -> Rule {
+    Rule::new(format!(
+        "self == '' || !self.matches('{INTERVAL}') || (duration(self) >= duration('10s') && duration(self) <= duration('8760h'))"
+    ))
+    .message("must be from 10s to 8760h")
+}
+
+/// On an object's spec: every entry has a store.
+pub fn every_entry_has_a_store() -> Rule {
+    Rule::new("has(self.secretStoreRef) || self.data.all(entry, has(entry.sourceRef))")
+        .message("must be set unless every entry of spec.data has a sourceRef")
+        .field_path(".secretStoreRef")
+        .reason(Reason::FieldValueRequired)
+}
+
+/// On a provider block.
+pub fn one_provider() -> Rule {
+    Rule::new("has(self.oos)").message("must have exactly one of: oos")
+}
+
+/// On an auth block.
+pub fn one_source() -> Rule {
+    Rule::new(
+        "[has(self.rrsa), has(self.operator), has(self.accessKey)].filter(set, set).size() == 1",
+    )
+    .message("must have exactly one of: rrsa, operator, accessKey")
+}
+
+/// On an rrsa block: a ServiceAccount's token needs the provider that vouches for it.
+pub fn provider_for_the_account() -> Rule {
+    Rule::new("!has(self.serviceAccountRef) || has(self.oidcProviderArn)")
+        .message("must be set with serviceAccountRef")
+        .field_path(".oidcProviderArn")
+        .reason(Reason::FieldValueRequired)
+}
+
+/// On an rrsa block: an audience is asked for a ServiceAccount's token only.
+pub fn audience_for_the_account() -> Rule {
+    Rule::new("!has(self.audience) || has(self.serviceAccountRef)")
+        .message("has a meaning only with serviceAccountRef")
+        .field_path(".audience")
+}
+
+/// On the spec of a namespaced store: the reference at `path` stays in the store's namespace.
+pub fn own_namespace(path: &str) -> Rule {
+    reference(path, |at| {
+        format!("!has({at}.namespace) && !has({at}.fromConsumer)")
+    })
+    .message(
+        "must have neither namespace nor fromConsumer: a CloudSecretStore uses its own namespace",
+    )
+    .reason(Reason::FieldValueForbidden)
+}
+
+/// On the spec of a cluster store: the reference at `path` says which namespace it means.
+pub fn said_namespace(path: &str) -> Rule {
+    reference(path, |at| {
+        format!("has({at}.namespace) != (has({at}.fromConsumer) && {at}.fromConsumer)")
+    })
+    .message("must have either namespace or fromConsumer: true on a ClusterCloudSecretStore")
+}
+
+/// On a condition of a cluster store.
+pub fn some_namespace() -> Rule {
+    Rule::new("has(self.namespaces) || has(self.namespaceSelector)").message(
+        "must have namespaces or namespaceSelector; for every namespace, say namespaceSelector: {}",
+    )
+}
+
+/// A rule on a spec about the optional reference at `path`, such as `auth.rrsa.serviceAccountRef`.
+fn reference(path: &str, check: impl Fn(&str) -> String) -> Rule {
+    let at = format!("self.{path}");
+    let absent: Vec<String> = at
+        .match_indices('.')
+        .skip(2)
+        .map(|(dot, _)| format!("!has({})", &at[..dot]))
+        .chain([format!("!has({at})")])
+        .collect();
+    Rule::new(format!("{} || ({})", absent.join(" || "), check(&at))).field_path(format!(".{path}"))
+}

@@ -1,0 +1,182 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps Kubernetes Secrets in step with Alibaba Cloud and Tencent Cloud secret stores.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without a command, the operator runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The operator's settings, where no command is given.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator against the cluster of KUBECONFIG, or the one it is in.
+    Run(RunArgs),
+    /// Print the custom resource definitions as YAML.
+    Crds(CrdsArgs),
+}
+
+/// Settings of `crds`.
+#[derive(Debug, Args)]
+pub struct CrdsArgs {
+    /// Write one file per definition into this directory instead of printing.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Settings of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(
+        long,
+        env = "HTTP_ADDRESS",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS"
+    )]
+    pub http_address: SocketAddr,
+
+    /// The namespace of the operator's own Secret, which must exist. Default: the Pod's namespace;
+    /// outside a cluster, external-cloud-secrets.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The cluster's name in the session names that clouds log. Default: from the UID of the
+    /// namespace kube-system.
+    #[arg(long, env = "CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
+    pub cluster_name: Option<String>,
+
+    /// The audiences that ServiceAccount tokens may be made for.
+    #[arg(
+        long,
+        env = "ALLOWED_TOKEN_AUDIENCES",
+        default_value = "sts.aliyuncs.com,sts.cloud.tencent.com",
+        value_delimiter = ',',
+        value_name = "AUDIENCE,...",
+        value_parser = audience
+    )]
+    pub allowed_token_audiences: Vec<String>,
+
+    /// Domains whose hosts stores may name as endpoints, besides the clouds' own.
+    #[arg(
+        long,
+        env = "ALLOWED_ENDPOINT_SUFFIXES",
+        value_delimiter = ',',
+        value_name = "DOMAIN,..."
+    )]
+    pub allowed_endpoint_suffixes: Vec<String>,
+
+    /// Let endpoints be any host and port, also by plain http. For tests and simulators only: whoever
+    /// may create a store can then have requests sent anywhere.
+    #[arg(long, env = "ALLOW_INSECURE_ENDPOINTS")]
+    pub allow_insecure_endpoints: bool,
+
+    /// Let CloudSecretStores use the operator's own identity.
+    #[arg(
+        long,
+        env = "STORE_AMBIENT_CREDENTIALS",
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub store_ambient_credentials: bool,
+
+    /// Let ClusterCloudSecretStores use the operator's own identity.
+    #[arg(
+        long,
+        env = "CLUSTER_STORE_AMBIENT_CREDENTIALS",
+        default_value_t = true,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub cluster_store_ambient_credentials: bool,
+
+    /// How logs are written. What is logged is set by RUST_LOG, such as info or debug; it rules this
+    /// program only, for libraries may log what must not be seen.
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line of text per event.
+    Text,
+    /// One JSON object per event.
+    Json,
+}
+
+fn audience(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(
+            "an audience must not be empty: the API server would take it as its own".into(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn cluster_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if text.is_empty() || text.len() > 32 || !text.chars().all(allowed) {
+        return Err("must be 1 to 32 of A-Z a-z 0-9 . _ -".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default_command() {
+        let cli = Cli::try_parse_from(["x", "--http-address", "127.0.0.1:0"]).unwrap();
+        assert!(cli.command.is_none());
+        assert!(!cli.run.store_ambient_credentials);
+        assert!(cli.run.cluster_store_ambient_credentials);
+        let cli = Cli::try_parse_from(["x", "run", "--cluster-store-ambient-credentials=false"]);
+        let Some(Command::Run(run)) = cli.unwrap().command else {
+            panic!("not run")
+        };
+        assert!(!run.cluster_store_ambient_credentials);
+    }
+
+    #[test]
+    fn an_empty_audience_is_refused() {
+        let parsed = Cli::try_parse_from(["x", "--allowed-token-audiences", "a,,b"]);
+        assert!(
+            parsed
+                .unwrap_err()
+                .to_string()
+                .contains("must not be empty")
+        );
+    }
+}

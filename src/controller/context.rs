@@ -1,0 +1,263 @@
+//! What all reconciles share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::core::DeserializeGuard;
+use kube::{Client, Resource, ResourceExt};
+use kube_runtime::reflector::{ObjectRef, Store};
+use kube_runtime::watcher::Event;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::dependency::{Dependencies, Dependency, Dependent, StoreId};
+use super::event::Events;
+use super::external_cloud_secret::memory::Memories;
+use super::managed::ManagedSecrets;
+use super::named::NamedObjects;
+use super::store::resolve::Resolver;
+use super::store::view::AnyStore;
+use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
+use crate::clock::Clock;
+use crate::digest::DigestKey;
+use crate::metrics::Metrics;
+use crate::refresh::{Hub, ObjectKey};
+
+/// What all reconciles share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The values.
+    pub hub: Arc<Hub>,
+    /// The key of all digests.
+    pub key: DigestKey,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is told to users.
+    pub events: Events,
+    /// The Secrets with our label.
+    pub managed: ManagedSecrets,
+    /// Secrets and `ServiceAccounts` watched by name.
+    pub named: Arc<NamedObjects>,
+    /// Namespace labels.
+    pub namespaces: Namespaces,
+    /// The stores.
+    pub stores: Stores,
+    /// From stores to origins.
+    pub resolver: Resolver,
+    /// Who depends on what.
+    pub dependencies: Dependencies,
+    /// What is remembered of objects.
+    pub memories: Memories,
+    /// Who is to be reconciled.
+    pub wakers: Wakers,
+    /// Turns for looking at Secrets after a start, and after a change.
+    pub verifications: Turns,
+    /// See `verifications`.
+    pub looks: Turns,
+}
+
+/// The stores as they are watched.
+pub struct Stores {
+    /// Of their own namespaces.
+    pub namespaced: Store<DeserializeGuard<CloudSecretStore>>,
+    /// Of the cluster.
+    pub cluster: Store<DeserializeGuard<ClusterCloudSecretStore>>,
+}
+
+/// Where wakes go.
+#[derive(Clone)]
+pub struct Wakers {
+    /// Objects.
+    pub objects: mpsc::UnboundedSender<ObjectKey>,
+    /// Stores.
+    pub stores: mpsc::UnboundedSender<StoreId>,
+}
+
+/// The labels of namespaces.
+#[derive(Debug, Default)]
+pub struct Namespaces(Mutex<HashMap<String, BTreeMap<String, String>>>);
+
+/// Hands out turns at a steady pace.
+#[derive(Debug)]
+pub struct Turns {
+    pace: Duration,
+    next: Mutex<Option<Instant>>,
+}
+
+/// Notices which objects of a watch really changed.
+#[derive(Debug)]
+pub struct Changes<Key> {
+    known: HashMap<Key, u64>,
+    listed: Option<HashMap<Key, u64>>,
+}
+
+// === impl Context ===
+
+impl Context {
+    /// Wakes everybody who depends on `dependency`.
+    pub fn wake(&self, dependency: &Dependency) {
+        for dependent in self.dependencies.of(dependency) {
+            // The receivers are gone only when the process is stopping.
+            let _ = match dependent {
+                Dependent::Object(object) => self.wakers.objects.send(object).is_ok(),
+                Dependent::Store(store) => self.wakers.stores.send(store).is_ok(),
+            };
+        }
+    }
+
+    /// The store `id`, if it exists and can be decoded.
+    pub fn store(&self, id: &StoreId) -> Option<AnyStore> {
+        match id.kind {
+            StoreKind::CloudSecretStore => {
+                let found = self
+                    .stores
+                    .namespaced
+                    .get(&ObjectRef::new(&id.name).within(&id.namespace));
+                let store = found?.0.as_ref().ok()?.clone();
+                Some(AnyStore::Namespaced(Arc::new(store)))
+            }
+            StoreKind::ClusterCloudSecretStore => {
+                let found = self.stores.cluster.get(&ObjectRef::new(&id.name));
+                let store = found?.0.as_ref().ok()?.clone();
+                Some(AnyStore::Cluster(Arc::new(store)))
+            }
+        }
+    }
+}
+
+// === impl Namespaces ===
+
+impl Namespaces {
+    /// Takes in an event of the watch.
+    pub fn observe<K: ResourceExt>(&self, event: &Event<K>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Apply(namespace) | Event::InitApply(namespace) => {
+                known.insert(namespace.name_any(), namespace.labels().clone());
+            }
+            Event::Delete(namespace) => {
+                known.remove(&namespace.name_any());
+            }
+            Event::Init | Event::InitDone => {}
+        }
+    }
+
+    /// The labels of `namespace`.
+    pub fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(namespace).cloned().unwrap_or_default()
+    }
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// One turn every `pace`.
+    pub fn every(pace: Duration) -> Self {
+        Self {
+            pace,
+            next: Mutex::default(),
+        }
+    }
+
+    /// Takes the next turn and says when it is.
+    pub fn take(&self, now: Instant) -> Instant {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = next.map_or(now, |next| next.max(now));
+        *next = Some(turn + self.pace);
+        turn
+    }
+}
+
+// === impl Changes ===
+
+impl<Key> Default for Changes<Key> {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            listed: None,
+        }
+    }
+}
+
+impl<Key: Clone + Eq + Hash> Changes<Key> {
+    /// Takes in an event and returns the objects whose `version` is another than before, those that
+    /// are new and those that are gone.
+    pub fn observe<K: Resource>(
+        &mut self,
+        event: &Event<K>,
+        key: impl Fn(&K) -> Key,
+        version: impl Fn(&K) -> u64,
+    ) -> Vec<Key> {
+        match event {
+            Event::Apply(object) => {
+                let (key, version) = (key(object), version(object));
+                let before = self.known.insert(key.clone(), version);
+                if before == Some(version) {
+                    Vec::new()
+                } else {
+                    vec![key]
+                }
+            }
+            Event::Delete(object) => {
+                let key = key(object);
+                self.known.remove(&key);
+                vec![key]
+            }
+            Event::Init => {
+                self.listed = Some(HashMap::new());
+                Vec::new()
+            }
+            Event::InitApply(object) => {
+                if let Some(listed) = self.listed.as_mut() {
+                    listed.insert(key(object), version(object));
+                }
+                Vec::new()
+            }
+            Event::InitDone => {
+                let listed = self.listed.take().unwrap_or_default();
+                let gone = self
+                    .known
+                    .keys()
+                    .filter(|key| !listed.contains_key(*key))
+                    .cloned();
+                let changed = listed
+                    .iter()
+                    .filter(|(key, new)| self.known.get(*key) != Some(*new));
+                let all = gone.chain(changed.map(|(key, _)| key.clone())).collect();
+                self.known = listed;
+                all
+            }
+        }
+    }
+}
+
+/// A short stand-in for something that can be compared.
+pub fn fingerprint(thing: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_come_at_a_steady_pace() {
+        let turns = Turns::every(Duration::from_secs(1));
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            [turns.take(now), turns.take(now), turns.take(now)],
+            [now, now + second, now + 2 * second]
+        );
+        let later = now + Duration::from_secs(60);
+        assert_eq!(turns.take(later), later, "unused turns are not saved up");
+    }
+}

@@ -1,0 +1,209 @@
+//! What a reconcile reads: the object's stores, identities and Secret. It writes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::ownership::SecretFacts;
+use super::plan;
+use super::problem::Problem;
+use crate::api::{
+    DataEntry, ExternalCloudSecret, ExternalCloudSecretStatus, Reason, StoreKind, interval,
+};
+use crate::controller::context::Context;
+use crate::controller::dependency::{Dependency, Dependent, Named, NamedKind, StoreId};
+use crate::controller::store::admission::admit;
+use crate::controller::store::resolve::StoreError;
+use crate::provider::{RemoteKey, registry};
+use crate::refresh::{Need, ObjectKey};
+
+/// What was gathered.
+#[derive(Debug)]
+pub struct Gathered {
+    /// What each entry needs, or the first thing in the way.
+    pub needs: Result<Vec<Need>, Problem>,
+    /// Where each entry is read, for status.
+    pub places: Vec<(String, Option<String>)>,
+    /// The Secret of the target's name.
+    pub secret: Option<SecretFacts>,
+}
+
+/// The API server could not be asked; it passes.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server could not be asked about {0}")]
+pub struct Unasked(pub String);
+
+enum EntryError {
+    Problem(Problem),
+    Unasked(String),
+}
+
+/// Gathers what is known of `object`, and notes what it depends on.
+///
+/// # Errors
+/// When the API server cannot be asked.
+pub async fn gather(
+    context: &Context,
+    object: &ExternalCloudSecret,
+    status: &ExternalCloudSecretStatus,
+    blocked: bool,
+) -> Result<Gathered, Unasked> {
+    let namespace = object.namespace().unwrap_or_default();
+    let key = ObjectKey::new(&namespace, &object.name_any());
+    let target = ObjectKey::new(&namespace, &object.target_name());
+    let mut looked_at = BTreeSet::from([
+        Dependency::Target(target.clone()),
+        Dependency::Namespace(namespace.clone()),
+    ]);
+    let secret = secret(context, &target, blocked, &mut looked_at).await;
+    let mut places = Vec::new();
+    let mut needs = Ok(Vec::new());
+    let mut unasked = None;
+    let applied = plan::applied(&context.key, status, object.spec.data.len());
+    if namespace == context.resolver.rules.operator_namespace {
+        let message = "objects in the operator's own namespace are not served; move it to another";
+        needs = Err(Problem::new(Reason::InvalidSpec, message));
+    }
+    for (entry, applied) in object.spec.data.iter().zip(applied) {
+        let Ok(list) = &mut needs else { break };
+        match entry_need(context, object, entry, &namespace, &mut looked_at).await {
+            Ok((need, place)) => {
+                list.push(Need { applied, ..need });
+                places.push(place);
+            }
+            Err(EntryError::Problem(problem)) => needs = Err(problem),
+            Err(EntryError::Unasked(what)) => {
+                unasked = Some(what);
+                break;
+            }
+        }
+    }
+    // Noted before anything can fail, so that the change which helps also wakes the object.
+    context.dependencies.set(Dependent::Object(key), looked_at);
+    match (unasked, secret) {
+        (Some(what), _) => Err(Unasked(what)),
+        (None, Err(unasked)) => Err(unasked),
+        (None, Ok(secret)) => Ok(Gathered {
+            needs,
+            places,
+            secret,
+        }),
+    }
+}
+
+async fn secret(
+    context: &Context,
+    target: &ObjectKey,
+    blocked: bool,
+    looked_at: &mut BTreeSet<Dependency>,
+) -> Result<Option<SecretFacts>, Unasked> {
+    if let Some(facts) = context.managed.get(target) {
+        return Ok(Some(facts));
+    }
+    if !blocked {
+        return Ok(None);
+    }
+    // What stands in the way carries no label of ours, so that only a watch by name shows it.
+    let named = Named {
+        kind: NamedKind::Secret,
+        namespace: target.namespace.to_string(),
+        name: target.name.to_string(),
+    };
+    looked_at.insert(Dependency::Named(named.clone()));
+    let found = context.named.metadata(&named).await;
+    found.map_err(|_| Unasked(format!("Secret {target}")))
+}
+
+async fn entry_need(
+    context: &Context,
+    object: &ExternalCloudSecret,
+    entry: &DataEntry,
+    namespace: &str,
+    looked_at: &mut BTreeSet<Dependency>,
+) -> Result<(Need, (String, Option<String>)), EntryError> {
+    let name = &entry.secret_key;
+    let problem = |reason, message: String| EntryError::Problem(Problem::new(reason, message));
+    let Some(reference) = object.spec.store_of(entry) else {
+        let message =
+            format!("data[{name}]: name a store in spec.secretStoreRef or in sourceRef.storeRef");
+        return Err(problem(Reason::InvalidSpec, message));
+    };
+    let kind = reference.kind();
+    let id = StoreId {
+        kind,
+        namespace: match kind {
+            StoreKind::CloudSecretStore => namespace.to_owned(),
+            StoreKind::ClusterCloudSecretStore => String::new(),
+        },
+        name: reference.name.clone(),
+    };
+    let what = format!("{} {}", kind.as_str(), reference.name);
+    looked_at.insert(Dependency::Store(id.clone()));
+    let Some(store) = context.store(&id) else {
+        return Err(problem(
+            Reason::StoreNotFound,
+            format!("data[{name}]: {what} does not exist"),
+        ));
+    };
+    if let Some(conditions) = store.conditions() {
+        let labels = context.namespaces.labels(namespace);
+        admit(conditions, namespace, &labels, &entry.remote_ref.key).map_err(|refusal| {
+            problem(
+                Reason::StoreDenied,
+                format!("data[{name}]: {what}: {refusal}"),
+            )
+        })?;
+    }
+    if store.suspended() {
+        return Err(problem(Reason::Suspended, format!("{what} is suspended")));
+    }
+    let resolved = context
+        .resolver
+        .origin(&store, Some(namespace), looked_at)
+        .await;
+    let origin = resolved.map_err(|error| match error {
+        StoreError::Unasked(what) => EntryError::Unasked(what),
+        error => problem(
+            Reason::StoreNotReady,
+            format!("data[{name}]: {what}: {error}"),
+        ),
+    })?;
+    let Some(origin) = origin else {
+        return Err(EntryError::Unasked(what));
+    };
+    let interval = interval_of(
+        object,
+        store
+            .limits()
+            .and_then(|l| l.min_refresh_interval.as_deref()),
+    )
+    .map_err(|message| problem(Reason::InvalidSpec, message))?;
+    let key = RemoteKey {
+        key: entry.remote_ref.key.clone(),
+        version: entry.remote_ref.version.clone(),
+        stage: None,
+    };
+    let region = registry::place(store.provider()).map(|place| place.region);
+    let place = (format!("{}/{}", kind.as_str(), reference.name), region);
+    Ok((
+        Need {
+            origin: Arc::new(origin),
+            key,
+            interval,
+            applied: None,
+        },
+        place,
+    ))
+}
+
+fn interval_of(object: &ExternalCloudSecret, floor: Option<&str>) -> Result<Duration, String> {
+    let wanted = interval::parse_or_default(object.spec.refresh_interval.as_deref())
+        .map_err(|error| format!("spec.refreshInterval: {error}"))?;
+    // A store's floor that does not parse is the store's problem, and then the operator's holds.
+    let floor = floor
+        .and_then(|text| interval::parse(text).ok())
+        .unwrap_or_default();
+    Ok(wanted.max(floor))
+}

@@ -1,0 +1,167 @@
+//! What this process remembers of an object between two reconciles. All of it may be lost: a new
+//! process starts with nothing and only works a little more.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::ExternalCloudSecretStatus;
+use crate::refresh::ObjectKey;
+
+/// The shortest time between two repairs of one Secret; it doubles while they go on.
+const REPAIR_PAUSE: Duration = Duration::from_secs(10);
+/// The longest time between two repairs.
+const LONGEST_REPAIR_PAUSE: Duration = Duration::from_secs(300);
+/// After this long without a repair the pause starts over.
+const REPAIRS_FORGOTTEN: Duration = Duration::from_secs(600);
+
+/// One object's memory.
+#[derive(Debug, Default, Clone)]
+pub struct Memory {
+    /// The object's UID; another object of the same name starts afresh.
+    pub uid: Option<String>,
+    /// Its references were subscribed before.
+    pub subscribed: bool,
+    /// Its references changed and were not read since.
+    pub moved: bool,
+    /// The version of the Secret that is known to hold what was written.
+    pub verified: Option<String>,
+    /// The Secret's data was seen to differ from what was written.
+    pub drifted: bool,
+    /// A Secret of the target's name that carries no label of ours stands in the way.
+    pub blocked: bool,
+    /// Reconciles that failed in a row.
+    pub failures: u32,
+    /// Writes that the API server refused in a row.
+    pub refusals: u32,
+    /// The last status written, until the watch shows it.
+    pub status: Option<WrittenStatus>,
+    /// The turn for a look at the Secret.
+    pub look_at: Option<Instant>,
+    repairs: u32,
+    last_repair: Option<Instant>,
+}
+
+/// A status that the cache may not show yet.
+#[derive(Debug, Clone)]
+pub struct WrittenStatus {
+    /// The object's version in the cache when it was written.
+    pub before: String,
+    /// What was written.
+    pub status: ExternalCloudSecretStatus,
+}
+
+/// The memories of all objects.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<HashMap<ObjectKey, Memory>>);
+
+// === impl Memory ===
+
+impl Memory {
+    /// How long a repair of the Secret has to wait.
+    pub fn repair_wait(&self, now: Instant) -> Option<Duration> {
+        let last = self.last_repair?;
+        if now.saturating_duration_since(last) >= REPAIRS_FORGOTTEN {
+            return None;
+        }
+        let doublings = self.repairs.saturating_sub(1).min(16);
+        let pause = (REPAIR_PAUSE * 2_u32.pow(doublings)).min(LONGEST_REPAIR_PAUSE);
+        let wait = (last + pause).saturating_duration_since(now);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Notes a repair.
+    pub fn repaired(&mut self, now: Instant) {
+        let forgotten = self
+            .last_repair
+            .is_none_or(|last| now.saturating_duration_since(last) >= REPAIRS_FORGOTTEN);
+        self.repairs = if forgotten {
+            1
+        } else {
+            self.repairs.saturating_add(1)
+        };
+        self.last_repair = Some(now);
+    }
+}
+
+// === impl Memories ===
+
+impl Memories {
+    /// Works on the memory of `object`, starting it afresh if its UID is another.
+    pub fn with<T>(&self, object: &ObjectKey, uid: &str, act: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = all.entry(object.clone()).or_default();
+        if memory.uid.as_deref() != Some(uid) {
+            *memory = Memory {
+                uid: Some(uid.to_owned()),
+                ..Memory::default()
+            };
+        }
+        act(memory)
+    }
+
+    /// Keeps `memory`, unless the object was forgotten meanwhile.
+    pub fn keep(&self, object: &ObjectKey, memory: Memory) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(object).filter(|known| known.uid == memory.uid) {
+            let failures = known.failures;
+            *known = Memory { failures, ..memory };
+        }
+    }
+
+    /// Forgets `object`.
+    pub fn forget(&self, object: &ObjectKey) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(object);
+    }
+
+    /// The objects that are remembered.
+    pub fn objects(&self) -> Vec<ObjectKey> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repairs_are_ten_seconds_apart_and_then_rarer() {
+        let start = Instant::now();
+        let mut memory = Memory::default();
+        assert_eq!(memory.repair_wait(start), None, "the first is made at once");
+        memory.repaired(start);
+        assert_eq!(memory.repair_wait(start), Some(Duration::from_secs(10)));
+        let later = start + Duration::from_secs(10);
+        assert_eq!(memory.repair_wait(later), None);
+        memory.repaired(later);
+        assert_eq!(memory.repair_wait(later), Some(Duration::from_secs(20)));
+        for _ in 0..40 {
+            memory.repaired(later);
+        }
+        assert_eq!(memory.repair_wait(later), Some(Duration::from_secs(300)));
+        assert_eq!(
+            memory.repair_wait(later + REPAIRS_FORGOTTEN),
+            None,
+            "calm is forgiven"
+        );
+    }
+
+    #[test]
+    fn another_object_of_the_same_name_starts_afresh() {
+        let memories = Memories::default();
+        let key = ObjectKey::new("shop", "db");
+        memories.with(&key, "1", |memory| memory.drifted = true);
+        assert!(memories.with(&key, "1", |memory| memory.drifted));
+        assert!(!memories.with(&key, "2", |memory| memory.drifted));
+    }
+}

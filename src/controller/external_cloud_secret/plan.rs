@@ -1,0 +1,263 @@
+//! What to do about one object. Pure: facts in, a decision out; tested by tables.
+
+use std::sync::Arc;
+
+use super::inputs::{AppliedDigest, Data, Inputs, data_digest, inputs_digest};
+use super::ownership::{Ownership, SecretFacts};
+use super::problem::Problem;
+use super::render::render;
+use crate::api::condition::{FRESH, READY, find_condition, is_true};
+use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason, names};
+use crate::digest::{Digest, DigestKey};
+use crate::provider::CallError;
+use crate::refresh::{Held, Join, View};
+
+/// Everything that was gathered about one object.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The object as it is in the cache, with the latest status known.
+    pub object: &'a ExternalCloudSecret,
+    /// Its status, which may be newer than the object's own.
+    pub status: &'a ExternalCloudSecretStatus,
+    /// The first thing in the way of asking the cloud: spec, stores, identities.
+    pub problem: Option<Problem>,
+    /// What the hub knows, in the order of `spec.data`.
+    pub views: &'a [View],
+    /// A value was read that is not in the Secret.
+    pub behind: bool,
+    /// The Secret of the target's name, as far as it is watched.
+    pub secret: Option<&'a SecretFacts>,
+    /// The object's references are others than the last time this process looked.
+    pub moved: bool,
+    /// The Secret's data was seen to differ from what was written.
+    pub drifted: bool,
+    /// The version of the Secret that is known to hold what was written.
+    pub verified: Option<&'a str>,
+    /// The key of all digests.
+    pub key: &'a DigestKey,
+}
+
+/// What is to be done before anything can be settled.
+#[derive(Debug)]
+pub enum Due {
+    /// Nothing: this is how things stand.
+    Report(Standing),
+    /// Look at the Secret itself, in its turn: it may have drifted.
+    Look,
+    /// Get the values.
+    Fetch(Join),
+}
+
+/// How an object stands, for its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The Secret satisfies this generation and the last due refresh worked.
+    Settled,
+    /// It does not, or the refresh did not.
+    Failed(Problem),
+}
+
+/// What the values come to.
+#[derive(Debug)]
+pub enum Settlement {
+    /// The Secret already holds them.
+    Same,
+    /// The Secret is to hold this data.
+    Write {
+        /// All keys, rendered.
+        data: Data,
+        /// What the Secret is going to say about them.
+        inputs: Inputs,
+    },
+    /// They cannot be had or used.
+    Failed(Problem),
+}
+
+// === impl Facts ===
+
+impl Facts<'_> {
+    /// Decides what is due.
+    pub fn due(&self) -> Due {
+        if let Some(problem) = self.standing_problem() {
+            return Due::Report(Standing::Failed(problem));
+        }
+        let forced = self.forced();
+        let changed = self.status.observed_generation != self.object.metadata.generation;
+        let fresh = is_true(&self.status.conditions, FRESH);
+        let known = self.views.iter().all(|view| matches!(view, View::Fresh(_)));
+        // What failed is tried again when somebody did something about it, or when this process
+        // knows nothing of it yet; otherwise its own ladder says when.
+        let unknown = self.views.iter().any(|view| matches!(view, View::Unknown));
+        let retry = forced.is_some() || self.moved || changed || (!fresh && unknown);
+        if !retry && let Some(problem) = self.failed_view() {
+            return Due::Report(Standing::Failed(problem));
+        }
+        let wanted = !self.satisfied() || self.drifted || self.behind || forced.is_some();
+        let again = self.moved || (!fresh && !known);
+        if wanted || again {
+            return Due::Fetch(Join {
+                anew: forced,
+                retry,
+            });
+        }
+        match self.secret {
+            Some(secret) if self.verified != Some(&secret.resource_version) => Due::Look,
+            _ => Due::Report(Standing::Settled),
+        }
+    }
+
+    /// Decides what the answers of the hub come to.
+    pub fn settle(&self, answers: &[Result<Arc<Held>, Arc<CallError>>]) -> Settlement {
+        let entries = self.object.spec.data.iter().zip(answers);
+        let failed = entries.clone().find_map(|(entry, answer)| {
+            let error = answer.as_ref().err()?;
+            Some(Problem::read(
+                &entry.secret_key,
+                &entry.remote_ref.key,
+                error,
+            ))
+        });
+        if let Some(problem) = failed {
+            return Settlement::Failed(problem);
+        }
+        let held: Vec<Arc<Held>> = answers.iter().flatten().cloned().collect();
+        let values: Vec<Digest> = held.iter().map(|held| held.digest).collect();
+        let made_of = self.inputs(&values);
+        let same = |secret: &SecretFacts| {
+            secret
+                .inputs
+                .as_ref()
+                .is_some_and(|inputs| inputs.made_of(self.key, made_of))
+        };
+        if !self.drifted && self.secret.is_some_and(same) {
+            return Settlement::Same;
+        }
+        match render(&self.object.spec, &held) {
+            Ok(data) => {
+                let written = data.iter().map(|(name, value)| (name, value.expose()));
+                let inputs = Inputs::new(self.key, made_of, data_digest(self.key, written));
+                Settlement::Write { data, inputs }
+            }
+            Err(problem) => Settlement::Failed(problem),
+        }
+    }
+
+    /// Whether a Secret of ours holds what this generation asks for, made of the values that status
+    /// says were applied.
+    pub fn satisfied(&self) -> bool {
+        let Some(secret) = self
+            .secret
+            .filter(|secret| self.ownership(secret) == Ownership::Ours)
+        else {
+            return false;
+        };
+        let ready = find_condition(&self.status.conditions, READY);
+        let said = ready.is_some_and(|ready| {
+            ready.status == "True" && ready.observed_generation == self.object.metadata.generation
+        });
+        let Some(inputs) = &secret.inputs else {
+            return false;
+        };
+        // Under another digest key, or with more entries than status holds, the condition's word
+        // has to do until the values are read at their slots.
+        let entries = &self.status.entries;
+        if !inputs.is_under(self.key) || entries.len() != self.object.spec.data.len() {
+            return said;
+        }
+        let applied: Option<Vec<Digest>> = self.applied().into_iter().collect();
+        applied.map_or(said, |applied| {
+            inputs.made_of(self.key, self.inputs(&applied))
+        })
+    }
+
+    /// The digests that status says were applied, in the order of `spec.data`.
+    pub fn applied(&self) -> Vec<Option<Digest>> {
+        applied(self.key, self.status, self.object.spec.data.len())
+    }
+
+    fn standing_problem(&self) -> Option<Problem> {
+        if self.object.spec.suspend == Some(true) {
+            return Some(Problem::new(Reason::Suspended, "spec.suspend is true"));
+        }
+        if self.problem.is_some() {
+            return self.problem.clone();
+        }
+        let secret = self.secret?;
+        match self.ownership(secret) {
+            Ownership::Ours => None,
+            Ownership::Foreign(why) => Some(conflict(&self.object.target_name(), &why)),
+        }
+    }
+
+    fn failed_view(&self) -> Option<Problem> {
+        let entries = self.object.spec.data.iter().zip(self.views);
+        entries.clone().find_map(|(entry, view)| match view {
+            View::Failed(error) => Some(Problem::read(
+                &entry.secret_key,
+                &entry.remote_ref.key,
+                error,
+            )),
+            View::Unknown | View::Fresh(_) => None,
+        })
+    }
+
+    fn forced(&self) -> Option<u64> {
+        let wanted = refresh_request(self.object)?;
+        let handled = self.status.last_handled_refresh.as_deref();
+        (handled != Some(wanted)).then(|| {
+            let digest = self
+                .key
+                .digest(crate::digest::Domain::Phase, &[wanted.as_bytes()]);
+            digest.leading_u64()
+        })
+    }
+
+    fn ownership(&self, secret: &SecretFacts) -> Ownership {
+        let meta = &self.object.metadata;
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        secret.ownership(&text(&meta.uid), &text(&meta.namespace), &text(&meta.name))
+    }
+
+    fn inputs(&self, values: &[Digest]) -> Digest {
+        inputs_digest(
+            self.key,
+            &self.object.target_name(),
+            &self.object.spec,
+            values,
+        )
+    }
+}
+
+/// The digests in `status`, for an object of `entries` entries.
+pub fn applied(
+    key: &DigestKey,
+    status: &ExternalCloudSecretStatus,
+    entries: usize,
+) -> Vec<Option<Digest>> {
+    let read = |i: usize| {
+        status
+            .entries
+            .get(i)
+            .and_then(|e| AppliedDigest::read(key, &e.digest))
+    };
+    (0..entries).map(read).collect()
+}
+
+/// The value of the refresh annotation.
+pub fn refresh_request(object: &ExternalCloudSecret) -> Option<&str> {
+    let annotations = object.metadata.annotations.as_ref()?;
+    annotations
+        .get(names::REFRESH_ANNOTATION)
+        .map(String::as_str)
+}
+
+/// A Secret that is not ours to write.
+pub fn conflict(target: &str, why: &str) -> Problem {
+    let message = format!(
+        "Secret {target} exists and {why}; delete it, or choose another name in spec.target.name"
+    );
+    Problem::new(Reason::TargetConflict, message)
+}
+
+#[cfg(test)]
+mod tests;

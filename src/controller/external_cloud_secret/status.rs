@@ -1,0 +1,203 @@
+//! An object's next status. Pure: it changes only when something happened, so that a steady state
+//! writes nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::inputs::AppliedDigest;
+use super::plan::{Facts, Standing, refresh_request};
+use super::problem::Problem;
+use crate::api::condition::{
+    FRESH, READY, STALLED, find_condition, is_true, remove_condition, set_condition, whole_seconds,
+};
+use crate::api::{ConditionStatus, EntryStatus, ExternalCloudSecretStatus, Reason};
+use crate::refresh::Held;
+
+/// The most entries that status lists.
+pub const MOST_ENTRIES: usize = 100;
+
+/// What a reconcile found out and did.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// How the object stands.
+    pub standing: Standing,
+    /// The values that are in the Secret now, if they were read in this round.
+    pub values: Option<&'a [Arc<Held>]>,
+    /// Where each entry is read: the store as `Kind/name`, and its region.
+    pub places: &'a [(String, Option<String>)],
+    /// The Secret's data was written in this round.
+    pub written: bool,
+    /// A Secret that satisfies this generation exists now.
+    pub satisfied: bool,
+    /// The refresh that a person asked for was carried out in this round.
+    pub handled_refresh: bool,
+}
+
+/// The status that follows from `facts` and `report`.
+pub fn next(facts: &Facts<'_>, report: &Report<'_>, now: Timestamp) -> ExternalCloudSecretStatus {
+    let mut status = facts.status.clone();
+    let object = facts.object;
+    let generation = object.metadata.generation;
+    status.observed_generation = generation;
+    if let Some(values) = report.values {
+        status.entries_total = i32::try_from(values.len()).ok();
+        status.entries = entries(facts, report, values, now);
+    }
+    if report.satisfied {
+        status.secret_name = Some(object.target_name());
+    }
+    if report.written {
+        status.changed_time = Some(whole_seconds(now));
+    }
+    if report.handled_refresh {
+        status.last_handled_refresh = refresh_request(object).map(str::to_owned);
+    }
+    set_ready(&mut status, report, generation, now);
+    set_fresh(&mut status, report, generation, now);
+    set_stalled(&mut status, report, generation, now);
+    status
+}
+
+fn set_ready(
+    status: &mut ExternalCloudSecretStatus,
+    report: &Report<'_>,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let (state, reason, message) = match &report.standing {
+        _ if report.satisfied => {
+            let name = status.secret_name.as_deref().unwrap_or_default();
+            (
+                ConditionStatus::True,
+                Reason::SecretReady,
+                format!("Secret {name} is in place"),
+            )
+        }
+        // Suspending is not a reason why no Secret could be made: what was known stays.
+        Standing::Failed(problem) if problem.reason == Reason::Suspended => {
+            if find_condition(&status.conditions, READY).is_some() {
+                return;
+            }
+            (
+                ConditionStatus::Unknown,
+                Reason::Pending,
+                "suspended before the first refresh".into(),
+            )
+        }
+        Standing::Failed(problem) => (
+            ConditionStatus::False,
+            problem.reason,
+            problem.message.clone(),
+        ),
+        Standing::Settled => (
+            ConditionStatus::Unknown,
+            Reason::Pending,
+            "the Secret is being made".into(),
+        ),
+    };
+    set_condition(
+        &mut status.conditions,
+        READY,
+        state,
+        reason,
+        message,
+        generation,
+        now,
+    );
+}
+
+fn set_fresh(
+    status: &mut ExternalCloudSecretStatus,
+    report: &Report<'_>,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let (state, reason, message) = match &report.standing {
+        Standing::Settled => (
+            ConditionStatus::True,
+            Reason::Refreshed,
+            "the last due refresh worked".to_owned(),
+        ),
+        Standing::Failed(problem) => (
+            ConditionStatus::False,
+            problem.reason,
+            problem.message.clone(),
+        ),
+    };
+    set_condition(
+        &mut status.conditions,
+        FRESH,
+        state,
+        reason,
+        message,
+        generation,
+        now,
+    );
+}
+
+fn set_stalled(
+    status: &mut ExternalCloudSecretStatus,
+    report: &Report<'_>,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let ready = is_true(&status.conditions, READY);
+    let stalled = |problem: &&Problem| !ready && problem.needs_user();
+    let problem = match &report.standing {
+        Standing::Failed(problem) => Some(problem).filter(stalled),
+        Standing::Settled => None,
+    };
+    match problem {
+        Some(Problem { reason, message }) => {
+            let state = ConditionStatus::True;
+            let conditions = &mut status.conditions;
+            set_condition(
+                conditions,
+                STALLED,
+                state,
+                *reason,
+                message.clone(),
+                generation,
+                now,
+            );
+        }
+        None => {
+            remove_condition(&mut status.conditions, STALLED);
+        }
+    }
+}
+
+fn entries(
+    facts: &Facts<'_>,
+    report: &Report<'_>,
+    values: &[Arc<Held>],
+    now: Timestamp,
+) -> Vec<EntryStatus> {
+    let old = &facts.status.entries;
+    let specs = facts.object.spec.data.iter().zip(report.places);
+    let mut entries = Vec::with_capacity(values.len().min(MOST_ENTRIES));
+    for (i, ((entry, (store, region)), held)) in specs.zip(values).take(MOST_ENTRIES).enumerate() {
+        let digest = AppliedDigest::format(facts.key, held.digest);
+        let before = old
+            .get(i)
+            .filter(|old| old.key == entry.remote_ref.key && old.store == *store);
+        // A digest under a lost key differs although the value may be the same.
+        let same = before.is_some_and(|old| {
+            old.digest == digest
+                || (AppliedDigest::read(facts.key, &old.digest).is_none() && !report.written)
+        });
+        let kept = before
+            .filter(|_| same)
+            .and_then(|old| old.changed_at.clone());
+        entries.push(EntryStatus {
+            store: store.clone(),
+            region: region.clone(),
+            key: entry.remote_ref.key.clone(),
+            version: held.fetched.version.clone(),
+            changed_at: Some(kept.unwrap_or_else(|| whole_seconds(now))),
+            digest,
+        });
+    }
+    entries
+}

@@ -1,0 +1,240 @@
+//! The Secrets that carry our label, as facts from a metadata watch. No data is kept or even seen.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube_runtime::watcher::Event;
+
+use super::external_cloud_secret::ownership::SecretFacts;
+use crate::refresh::ObjectKey;
+
+/// The managed Secrets of the cluster.
+#[derive(Debug, Default)]
+pub struct ManagedSecrets(Mutex<Known>);
+
+/// A write that was begun; its result stands in for the watch until the watch says something.
+#[derive(Debug)]
+pub struct Writing(u64);
+
+#[derive(Debug, Default)]
+struct Known {
+    current: HashMap<ObjectKey, SecretFacts>,
+    by_controller: HashMap<String, BTreeSet<ObjectKey>>,
+    listed: Option<HashMap<ObjectKey, SecretFacts>>,
+    written: HashMap<ObjectKey, (u64, Option<SecretFacts>)>,
+    last: u64,
+}
+
+// === impl ManagedSecrets ===
+
+impl ManagedSecrets {
+    /// Takes in an event of the watch and returns the Secrets it concerns.
+    pub fn observe<K: kube::ResourceExt>(&self, event: &Event<K>) -> Vec<ObjectKey> {
+        let mut known = self.lock();
+        match event {
+            Event::Apply(secret) => {
+                let key = key_of(secret.meta());
+                known.written.remove(&key);
+                known.put(key.clone(), SecretFacts::new(secret.meta()));
+                vec![key]
+            }
+            Event::Delete(secret) => {
+                let key = key_of(secret.meta());
+                known.written.remove(&key);
+                known.take(&key);
+                vec![key]
+            }
+            Event::Init => {
+                known.listed = Some(HashMap::new());
+                Vec::new()
+            }
+            Event::InitApply(secret) => {
+                if let Some(listed) = known.listed.as_mut() {
+                    listed.insert(key_of(secret.meta()), SecretFacts::new(secret.meta()));
+                }
+                Vec::new()
+            }
+            Event::InitDone => known.relist(),
+        }
+    }
+
+    /// What is known of a Secret, the last write included.
+    pub fn get(&self, key: &ObjectKey) -> Option<SecretFacts> {
+        let known = self.lock();
+        let written = known.written.get(key).and_then(|(_, facts)| facts.as_ref());
+        written.or_else(|| known.current.get(key)).cloned()
+    }
+
+    /// The Secrets whose controller has this UID.
+    pub fn controlled_by(&self, uid: &str) -> Vec<(ObjectKey, SecretFacts)> {
+        let known = self.lock();
+        let keys = known.by_controller.get(uid).into_iter().flatten();
+        keys.filter_map(|key| Some((key.clone(), known.current.get(key)?.clone())))
+            .collect()
+    }
+
+    /// Begins a write, so that what the watch says from now on is newer than its result.
+    pub fn begin(&self, key: &ObjectKey) -> Writing {
+        let mut known = self.lock();
+        known.last += 1;
+        let id = known.last;
+        known.written.insert(key.clone(), (id, None));
+        Writing(id)
+    }
+
+    /// Ends a write with what the Secret is now.
+    pub fn end(&self, key: &ObjectKey, writing: &Writing, facts: Option<SecretFacts>) {
+        let mut known = self.lock();
+        match known.written.get_mut(key) {
+            Some((id, result)) if *id == writing.0 && facts.is_some() => *result = facts,
+            Some((id, _)) if *id == writing.0 => {
+                known.written.remove(key);
+            }
+            // The watch, or a later write, has spoken since.
+            Some(_) | None => {}
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lock().current.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn put(&mut self, key: ObjectKey, facts: SecretFacts) {
+        self.take(&key);
+        if let Some((uid, _)) = &facts.controller {
+            self.by_controller
+                .entry(uid.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        self.current.insert(key, facts);
+    }
+
+    fn take(&mut self, key: &ObjectKey) {
+        let Some(facts) = self.current.remove(key) else {
+            return;
+        };
+        let Some((uid, _)) = facts.controller else {
+            return;
+        };
+        if let Some(keys) = self.by_controller.get_mut(&uid) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_controller.remove(&uid);
+            }
+        }
+    }
+
+    /// Replaces everything by a complete list; returns what differs from before.
+    fn relist(&mut self) -> Vec<ObjectKey> {
+        let listed = self.listed.take().unwrap_or_default();
+        self.written.clear();
+        let gone = self
+            .current
+            .keys()
+            .filter(|key| !listed.contains_key(*key))
+            .cloned();
+        let changed = listed
+            .iter()
+            .filter(|(key, facts)| self.current.get(*key) != Some(*facts));
+        let concerned: Vec<ObjectKey> = gone.chain(changed.map(|(key, _)| key.clone())).collect();
+        self.current.clear();
+        self.by_controller.clear();
+        for (key, facts) in listed {
+            self.put(key, facts);
+        }
+        concerned
+    }
+}
+
+fn key_of(meta: &ObjectMeta) -> ObjectKey {
+    let text = |part: &Option<String>| part.clone().unwrap_or_default();
+    ObjectKey::new(&text(&meta.namespace), &text(&meta.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Secret;
+
+    use super::*;
+
+    fn secret(version: &str) -> Secret {
+        let mut secret = Secret::default();
+        secret.metadata.namespace = Some("shop".into());
+        secret.metadata.name = Some("db".into());
+        secret.metadata.resource_version = Some(version.into());
+        secret
+    }
+
+    fn version(known: &ManagedSecrets) -> Option<String> {
+        known
+            .get(&ObjectKey::new("shop", "db"))
+            .map(|facts| facts.resource_version)
+    }
+
+    #[test]
+    fn a_write_stands_in_until_the_watch_speaks() {
+        let known = ManagedSecrets::default();
+        let key = ObjectKey::new("shop", "db");
+        let writing = known.begin(&key);
+        known.end(
+            &key,
+            &writing,
+            Some(SecretFacts::new(&secret("5").metadata)),
+        );
+        assert_eq!(version(&known).as_deref(), Some("5"));
+        known.observe(&Event::Delete(secret("6")));
+        assert_eq!(version(&known), None);
+    }
+
+    #[test]
+    fn a_write_that_the_watch_overtook_says_nothing() {
+        let known = ManagedSecrets::default();
+        let key = ObjectKey::new("shop", "db");
+        let writing = known.begin(&key);
+        known.observe(&Event::Apply(secret("5")));
+        known.observe(&Event::Delete(secret("6")));
+        known.end(
+            &key,
+            &writing,
+            Some(SecretFacts::new(&secret("5").metadata)),
+        );
+        assert_eq!(
+            version(&known),
+            None,
+            "it was deleted before the write's answer came"
+        );
+    }
+
+    #[test]
+    fn a_relist_reports_only_what_differs() {
+        let known = ManagedSecrets::default();
+        let list = |secrets: &[Secret]| {
+            known.observe(&Event::<Secret>::Init);
+            for secret in secrets {
+                known.observe(&Event::InitApply(secret.clone()));
+            }
+            known.observe(&Event::<Secret>::InitDone)
+        };
+        assert_eq!(list(&[secret("1")]).len(), 1);
+        assert_eq!(list(&[secret("1")]).len(), 0);
+        assert_eq!(list(&[secret("2")]).len(), 1);
+        assert_eq!(list(&[]).len(), 1);
+        assert!(known.is_empty());
+    }
+}

@@ -1,0 +1,213 @@
+//! Objects that others name: Secrets with credentials, `ServiceAccounts`, and Secrets that stand in a
+//! target's place. Each is watched by name, metadata only, and read once per change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client};
+use kube_runtime::WatchStreamExt;
+use kube_runtime::watcher::{self, Event, watcher};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::dependency::{Named, NamedKind};
+use super::external_cloud_secret::ownership::SecretFacts;
+use crate::secret_bytes::SecretBytes;
+
+/// How many objects are watched, for each watch is a connection; the others are looked at now and
+/// then.
+const MOST_WATCHES: usize = 100;
+/// How often an object beyond that is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(300);
+/// How long one watch lasts before it is renewed: shorter than load balancers cut idle ones.
+pub const WATCH_SECONDS: u32 = 200;
+
+/// What a Secret holds.
+pub type Content = Arc<BTreeMap<String, SecretBytes>>;
+
+/// The objects that are named by somebody.
+pub struct NamedObjects {
+    client: Client,
+    changes: mpsc::UnboundedSender<Named>,
+    known: Mutex<HashMap<Named, Entry>>,
+}
+
+struct Entry {
+    meta: Option<SecretFacts>,
+    content: Option<Content>,
+    task: AbortHandle,
+}
+
+// === impl NamedObjects ===
+
+impl NamedObjects {
+    /// Nothing yet; what changes is sent to `changes`.
+    pub fn new(client: Client, changes: mpsc::UnboundedSender<Named>) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            changes,
+            known: Mutex::default(),
+        })
+    }
+
+    /// The metadata of `named`, or nothing if there is no such object.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn metadata(self: &Arc<Self>, named: &Named) -> kube::Result<Option<SecretFacts>> {
+        if let Some(entry) = self.lock().get(named) {
+            return Ok(entry.meta.clone());
+        }
+        let meta = self.read(named).await?;
+        let mut known = self.lock();
+        if !known.contains_key(named) {
+            let watched = known.len() < MOST_WATCHES;
+            let task = tokio::spawn(Arc::clone(self).follow(named.clone(), watched)).abort_handle();
+            known.insert(
+                named.clone(),
+                Entry {
+                    meta: meta.clone(),
+                    content: None,
+                    task,
+                },
+            );
+        }
+        Ok(meta)
+    }
+
+    /// What the Secret `named` holds, or nothing if there is no such Secret.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn content(self: &Arc<Self>, named: &Named) -> kube::Result<Option<Content>> {
+        if self.metadata(named).await?.is_none() {
+            return Ok(None);
+        }
+        if let Some(content) = self
+            .lock()
+            .get(named)
+            .and_then(|entry| entry.content.clone())
+        {
+            return Ok(Some(content));
+        }
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &named.namespace);
+        let Some(secret) = api.get_opt(&named.name).await? else {
+            return Ok(None);
+        };
+        let facts = SecretFacts::new(&secret.metadata);
+        let data = secret.data.unwrap_or_default().into_iter();
+        let content: Content = Arc::new(
+            data.map(|(name, value)| (name, SecretBytes::new(value.0)))
+                .collect(),
+        );
+        if let Some(entry) = self.lock().get_mut(named) {
+            entry.meta = Some(facts);
+            entry.content = Some(Arc::clone(&content));
+        }
+        Ok(Some(content))
+    }
+
+    /// Stops following what `needed` does not need any more.
+    pub fn retain(&self, needed: impl Fn(&Named) -> bool) {
+        self.lock().retain(|named, entry| {
+            let keep = needed(named);
+            if !keep {
+                entry.task.abort();
+            }
+            keep
+        });
+    }
+
+    async fn follow(self: Arc<Self>, named: Named, watched: bool) {
+        match (watched, named.kind) {
+            (true, NamedKind::Secret) => self.watch::<Secret>(named).await,
+            (true, NamedKind::ServiceAccount) => self.watch::<ServiceAccount>(named).await,
+            (false, _) => self.poll(named).await,
+        }
+    }
+
+    async fn watch<K>(&self, named: Named)
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + Send
+            + 'static,
+    {
+        let api: Api<PartialObjectMeta<K>> = Api::namespaced(self.client.clone(), &named.namespace);
+        let config = watcher::Config::default()
+            .fields(&format!("metadata.name={}", named.name))
+            .timeout(WATCH_SECONDS);
+        let events = watcher(api, config).default_backoff();
+        pin_mut!(events);
+        let mut listed = None;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(found)) => self.changed(&named, Some(&found.metadata)),
+                Ok(Event::Delete(_)) => self.changed(&named, None),
+                Ok(Event::Init) => listed = None,
+                Ok(Event::InitApply(found)) => listed = Some(found.metadata),
+                Ok(Event::InitDone) => self.changed(&named, listed.take().as_ref()),
+                Err(error) => tracing::debug!(name = named.name, %error, "watch by name failed"),
+            }
+        }
+    }
+
+    async fn poll(&self, named: Named) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Ok(meta) = self.read_meta(&named).await {
+                self.changed(&named, meta.as_ref());
+            }
+        }
+    }
+
+    fn changed(&self, named: &Named, meta: Option<&ObjectMeta>) {
+        let facts = meta.map(SecretFacts::new);
+        let version = |facts: &SecretFacts| (facts.uid.clone(), facts.resource_version.clone());
+        {
+            let mut known = self.lock();
+            let Some(entry) = known.get_mut(named) else {
+                return;
+            };
+            if entry.meta.as_ref().map(version) == facts.as_ref().map(version) {
+                return;
+            }
+            entry.meta = facts;
+            entry.content = None;
+        }
+        // The receiver is gone only when the process is stopping.
+        let _ = self.changes.send(named.clone());
+    }
+
+    async fn read(&self, named: &Named) -> kube::Result<Option<SecretFacts>> {
+        Ok(self.read_meta(named).await?.as_ref().map(SecretFacts::new))
+    }
+
+    async fn read_meta(&self, named: &Named) -> kube::Result<Option<ObjectMeta>> {
+        let (client, namespace) = (self.client.clone(), &named.namespace);
+        Ok(match named.kind {
+            NamedKind::Secret => {
+                let api: Api<Secret> = Api::namespaced(client, namespace);
+                api.get_metadata_opt(&named.name)
+                    .await?
+                    .map(|found| found.metadata)
+            }
+            NamedKind::ServiceAccount => {
+                let api: Api<ServiceAccount> = Api::namespaced(client, namespace);
+                api.get_metadata_opt(&named.name)
+                    .await?
+                    .map(|found| found.metadata)
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Named, Entry>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,261 @@
+//! Who may use a cluster store, and for which keys. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+
+use crate::api::StoreCondition;
+
+/// Why a store's conditions do not admit a read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No condition admits the namespace.
+    #[error("spec.conditions do not admit the namespace {0}")]
+    Namespace(String),
+    /// Conditions admit the namespace, but not for this key.
+    #[error("spec.conditions do not admit the key {key} for the namespace {namespace}")]
+    Key {
+        /// The namespace that asks.
+        namespace: String,
+        /// The key it asks for.
+        key: String,
+    },
+}
+
+/// Whether `conditions` admit that `namespace`, which carries `labels`, reads `key`. Any condition
+/// that matches admits.
+///
+/// # Errors
+/// What is not admitted.
+pub fn admit(
+    conditions: &[StoreCondition],
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<(), Refusal> {
+    let mut admitted = conditions
+        .iter()
+        .filter(|c| covers(c, namespace, labels))
+        .peekable();
+    if admitted.peek().is_none() {
+        return Err(Refusal::Namespace(namespace.to_owned()));
+    }
+    let matching = |condition: &StoreCondition| {
+        condition.keys.is_empty()
+            || condition
+                .keys
+                .iter()
+                .any(|pattern| key_matches(pattern, namespace, key))
+    };
+    if admitted.any(matching) {
+        return Ok(());
+    }
+    Err(Refusal::Key {
+        namespace: namespace.to_owned(),
+        key: key.to_owned(),
+    })
+}
+
+fn covers(condition: &StoreCondition, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+    let selector = condition.namespace_selector.as_ref();
+    condition.namespaces.iter().any(|name| name == namespace)
+        || selector.is_some_and(|selector| selects(selector, labels))
+}
+
+/// Kubernetes' meaning of a label selector; an empty one selects everything, an operator that is
+/// not known nothing.
+fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let equal = |(key, value): (&String, &String)| labels.get(key) == Some(value);
+    let meets = |requirement: &LabelSelectorRequirement| {
+        let value = labels.get(&requirement.key);
+        let listed = |value: &String| requirement.values.iter().flatten().any(|v| v == value);
+        match requirement.operator.as_str() {
+            "In" => value.is_some_and(listed),
+            "NotIn" => !value.is_some_and(listed),
+            "Exists" => value.is_some(),
+            "DoesNotExist" => value.is_none(),
+            _ => false,
+        }
+    };
+    selector.match_labels.iter().flatten().all(equal)
+        && selector.match_expressions.iter().flatten().all(meets)
+}
+
+/// Whether `key` matches `pattern`, in which `{namespace}` stands for the namespace that asks, `*`
+/// for anything but `/`, and `**` for anything.
+fn key_matches(pattern: &str, namespace: &str, key: &str) -> bool {
+    let pattern = pattern.replace("{namespace}", namespace);
+    glob(pattern.as_bytes(), key.as_bytes())
+}
+
+/// Matches without recursion: it goes back to the last star only, once per byte of the text, so no
+/// pattern takes longer than the product of the two lengths.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    // For each prefix of the pattern, whether it matches the text read so far.
+    let tokens = tokens(pattern);
+    let mut reached = vec![false; tokens.len() + 1];
+    reached[0] = true;
+    skip_stars(&tokens, &mut reached);
+    for byte in text {
+        let mut next = vec![false; tokens.len() + 1];
+        for (i, token) in tokens.iter().enumerate() {
+            match token {
+                Token::Byte(wanted) => next[i + 1] |= reached[i] && wanted == byte,
+                Token::Segment => next[i] |= reached[i] && *byte != b'/',
+                Token::Anything => next[i] |= reached[i],
+            }
+        }
+        reached = next;
+        skip_stars(&tokens, &mut reached);
+    }
+    reached[tokens.len()]
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Token {
+    Byte(u8),
+    Segment,
+    Anything,
+}
+
+fn tokens(pattern: &[u8]) -> Vec<Token> {
+    let mut tokens = Vec::with_capacity(pattern.len());
+    let mut rest = pattern;
+    loop {
+        match rest {
+            [] => return tokens,
+            [b'*', b'*', after @ ..] => {
+                tokens.push(Token::Anything);
+                rest = after;
+            }
+            [b'*', after @ ..] => {
+                tokens.push(Token::Segment);
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                tokens.push(Token::Byte(*byte));
+                rest = after;
+            }
+        }
+    }
+}
+
+/// A star may stand for nothing.
+fn skip_stars(tokens: &[Token], reached: &mut [bool]) {
+    for (i, token) in tokens.iter().enumerate() {
+        if reached[i] && !matches!(token, Token::Byte(_)) {
+            reached[i + 1] = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(namespaces: &[&str], keys: &[&str]) -> StoreCondition {
+        let owned = |all: &[&str]| all.iter().map(|s| (*s).to_owned()).collect();
+        StoreCondition {
+            namespaces: owned(namespaces),
+            keys: owned(keys),
+            ..StoreCondition::default()
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_documented() {
+        let table = [
+            ("/shop/db", "/shop/db", true),
+            ("/shop/db", "/shop/db2", false),
+            ("/{namespace}/**", "/shop/db", true),
+            ("/{namespace}/**", "/shop/a/b/c", true),
+            ("/{namespace}/**", "/shopping/db", false),
+            ("/{namespace}/**", "/other/shop/db", false),
+            ("/shop/*", "/shop/db", true),
+            ("/shop/*", "/shop/a/b", false),
+            ("/*/db", "/shop/db", true),
+            ("/*/db", "/a/b/db", false),
+            ("**", "anything/at all", true),
+            ("**/db", "/a/b/db", true),
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("/shop/d?", "/shop/db", false),
+            ("/SHOP/db", "/shop/db", false),
+            ("/shop/**", "/shop/../finance/db", true),
+        ];
+        for (pattern, key, expected) in table {
+            assert_eq!(
+                key_matches(pattern, "shop", key),
+                expected,
+                "{pattern} on {key}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_exponential_time() {
+        let pattern = "*a".repeat(250);
+        assert!(!key_matches(&pattern, "shop", &"a".repeat(249)));
+        assert!(key_matches(&pattern, "shop", &"a".repeat(250)));
+    }
+
+    #[test]
+    fn any_condition_admits_and_its_own_keys_count() {
+        let conditions = [
+            condition(&["shop"], &["/shop/**"]),
+            condition(&["shop", "blog"], &["/all"]),
+        ];
+        let labels = BTreeMap::new();
+        assert_eq!(admit(&conditions, "shop", &labels, "/shop/db"), Ok(()));
+        assert_eq!(admit(&conditions, "shop", &labels, "/all"), Ok(()));
+        assert_eq!(admit(&conditions, "blog", &labels, "/all"), Ok(()));
+        assert!(matches!(
+            admit(&conditions, "blog", &labels, "/shop/db"),
+            Err(Refusal::Key { .. })
+        ));
+        assert!(matches!(
+            admit(&conditions, "evil", &labels, "/all"),
+            Err(Refusal::Namespace(_))
+        ));
+        assert!(matches!(
+            admit(&[], "shop", &labels, "/all"),
+            Err(Refusal::Namespace(_))
+        ));
+    }
+
+    #[test]
+    fn selectors_mean_what_kubernetes_means() {
+        let requirement = |operator: &str, values: &[&str]| LabelSelectorRequirement {
+            key: "team".into(),
+            operator: operator.into(),
+            values: Some(values.iter().map(|s| (*s).to_owned()).collect()),
+        };
+        let with = |expressions| LabelSelector {
+            match_expressions: Some(expressions),
+            ..LabelSelector::default()
+        };
+        let a = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+        let none = BTreeMap::new();
+        assert!(
+            selects(&LabelSelector::default(), &none),
+            "an empty selector selects all"
+        );
+        let table = [
+            (requirement("In", &["a", "b"]), true, false),
+            (requirement("NotIn", &["a"]), false, true),
+            (requirement("Exists", &[]), true, false),
+            (requirement("DoesNotExist", &[]), false, true),
+            (requirement("Maybe", &["a"]), false, false),
+        ];
+        for (requirement, labelled, bare) in table {
+            let selector = with(vec![requirement]);
+            assert_eq!(selects(&selector, &a), labelled, "{selector:?}");
+            assert_eq!(
+                selects(&selector, &none),
+                bare,
+                "{selector:?} without labels"
+            );
+        }
+    }
+}

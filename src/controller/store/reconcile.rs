@@ -1,0 +1,135 @@
+//! A store's status: whether its spec and identity resolve. No call is made for it, so that a store
+//! costs nothing and a failed probe blocks nobody.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Resource;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use super::resolve::StoreError;
+use super::view::AnyStore;
+use crate::api::condition::{READY, find_condition, set_condition};
+use crate::api::{ConditionStatus, Reason, interval};
+use crate::controller::context::Context;
+use crate::controller::dependency::Dependent;
+use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
+
+/// Reconciles `store`.
+///
+/// # Errors
+/// What failed and passes; the caller tries again.
+pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Failed> {
+    let id = store.id();
+    let mut looked_at = BTreeSet::new();
+    let resolved = context.resolver.origin(store, None, &mut looked_at).await;
+    context
+        .dependencies
+        .set(Dependent::Store(id.clone()), looked_at);
+    let floor = store
+        .limits()
+        .and_then(|limits| limits.min_refresh_interval.as_deref());
+    let floor = floor.map_or(Ok(()), |text| interval::parse(text).map(|_| ()));
+    let (state, reason, message) = match (resolved, floor) {
+        (Err(StoreError::Unasked(what)), _) => {
+            return Err(super::super::external_cloud_secret::gather::Unasked(what).into());
+        }
+        (Err(error @ StoreError::Invalid { .. }), _) => (
+            ConditionStatus::False,
+            Reason::InvalidSpec,
+            error.to_string(),
+        ),
+        (Err(error @ StoreError::Missing { .. }), _) => (
+            ConditionStatus::False,
+            Reason::StoreNotReady,
+            error.to_string(),
+        ),
+        (Ok(_), Err(error)) => {
+            let message = format!("spec.limits.minRefreshInterval: {error}");
+            (ConditionStatus::False, Reason::InvalidSpec, message)
+        }
+        (Ok(_), Ok(())) if store.suspended() => (
+            ConditionStatus::True,
+            Reason::Suspended,
+            "spec.suspend is true: no call is made".into(),
+        ),
+        (Ok(_), Ok(())) => (
+            ConditionStatus::True,
+            Reason::StoreReady,
+            "the spec and the identity resolve".into(),
+        ),
+    };
+    let old = store.status();
+    let mut next = old.clone();
+    let generation = store.meta().generation;
+    next.observed_generation = generation;
+    let now = context.clock.now();
+    set_condition(
+        &mut next.conditions,
+        READY,
+        state,
+        reason,
+        message.as_str(),
+        generation,
+        now,
+    );
+    if next == old {
+        return Ok(Ended::Done);
+    }
+    let patch = json!({ "metadata": { "uid": store.meta().uid }, "status": next });
+    let (written, reference) = write(context, store, &patch).await;
+    let kind = id.kind.as_str();
+    context
+        .metrics
+        .status_written(kind, if written.is_ok() { "written" } else { "failed" });
+    match written {
+        Ok(()) => {}
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+            return Ok(Ended::Done);
+        }
+        Err(error) => {
+            let reason = crate::controller::reason(&error);
+            return Err(Failed::Request("writing the status", reason));
+        }
+    }
+    let before = find_condition(&old.conditions, READY);
+    if before.is_none_or(|before| before.reason != reason.as_str()) {
+        tracing::info!(
+            kind,
+            name = id.name,
+            namespace = id.namespace,
+            reason = reason.as_str(),
+            "store checked"
+        );
+        let good = state == ConditionStatus::True;
+        if !good || before.is_some() {
+            context
+                .events
+                .transition(reference, good, reason.as_str(), &message);
+        }
+    }
+    Ok(Ended::Done)
+}
+
+async fn write(
+    context: &Context,
+    store: &AnyStore,
+    patch: &serde_json::Value,
+) -> (kube::Result<()>, ObjectReference) {
+    let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+    let id = store.id();
+    match store {
+        AnyStore::Namespaced(store) => {
+            let api: Api<crate::api::CloudSecretStore> =
+                Api::namespaced(context.client.clone(), &id.namespace);
+            let written = api.patch_status(&id.name, &params, &patch).await;
+            (written.map(|_| ()), store.object_ref(&()))
+        }
+        AnyStore::Cluster(store) => {
+            let api: Api<crate::api::ClusterCloudSecretStore> = Api::all(context.client.clone());
+            let written = api.patch_status(&id.name, &params, &patch).await;
+            (written.map(|_| ()), store.object_ref(&()))
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Both kinds of stores as one.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{
+    AuthSpec, CloudSecretStore, ClusterCloudSecretStore, LimitsSpec, ProviderSpec, StoreCondition,
+    StoreKind, StoreStatus,
+};
+use crate::controller::dependency::StoreId;
+
+/// A store of either kind.
+#[derive(Debug, Clone)]
+pub enum AnyStore {
+    /// Usable in its own namespace.
+    Namespaced(Arc<CloudSecretStore>),
+    /// Usable where its conditions say.
+    Cluster(Arc<ClusterCloudSecretStore>),
+}
+
+// === impl AnyStore ===
+
+impl AnyStore {
+    /// Which store it is.
+    pub fn id(&self) -> StoreId {
+        let meta = self.meta();
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        let (kind, namespace) = match self {
+            Self::Namespaced(_) => (StoreKind::CloudSecretStore, text(&meta.namespace)),
+            Self::Cluster(_) => (StoreKind::ClusterCloudSecretStore, String::new()),
+        };
+        StoreId {
+            kind,
+            namespace,
+            name: text(&meta.name),
+        }
+    }
+
+    /// Its metadata.
+    pub fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::Namespaced(store) => &store.metadata,
+            Self::Cluster(store) => &store.metadata,
+        }
+    }
+
+    /// `spec.provider`.
+    pub fn provider(&self) -> &ProviderSpec {
+        match self {
+            Self::Namespaced(store) => &store.spec.provider,
+            Self::Cluster(store) => &store.spec.provider,
+        }
+    }
+
+    /// `spec.auth`.
+    pub fn auth(&self) -> &AuthSpec {
+        match self {
+            Self::Namespaced(store) => &store.spec.auth,
+            Self::Cluster(store) => &store.spec.auth,
+        }
+    }
+
+    /// `spec.limits`.
+    pub fn limits(&self) -> Option<&LimitsSpec> {
+        match self {
+            Self::Namespaced(store) => store.spec.limits.as_ref(),
+            Self::Cluster(store) => store.spec.limits.as_ref(),
+        }
+    }
+
+    /// `spec.suspend`.
+    pub fn suspended(&self) -> bool {
+        match self {
+            Self::Namespaced(store) => store.spec.suspend,
+            Self::Cluster(store) => store.spec.suspend,
+        }
+        .unwrap_or_default()
+    }
+
+    /// `spec.conditions` of a cluster store.
+    pub fn conditions(&self) -> Option<&[StoreCondition]> {
+        match self {
+            Self::Namespaced(_) => None,
+            Self::Cluster(store) => Some(&store.spec.conditions),
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StoreStatus {
+        match self {
+            Self::Namespaced(store) => store.status.clone(),
+            Self::Cluster(store) => store.status.clone(),
+        }
+        .unwrap_or_default()
+    }
+}

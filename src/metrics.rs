@@ -1,0 +1,319 @@
+//! All metric families, in one table that the documentation is compared with.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+use crate::provider::Class;
+use crate::refresh::{CallObserver, HubFigures};
+
+/// One metric family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// The full name.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The labels, in order.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// Builds a [`Family`] a line.
+macro_rules! families {
+    ($($constant:ident $kind:literal $name:literal [$($label:literal),*] $help:literal)*) => {
+        $(const $constant: Family =
+            Family { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
+        /// Every family of this operator, apart from the `process_*` ones.
+        pub const FAMILIES: &[Family] = &[$($constant),*];
+    };
+}
+
+families! {
+    BUILD "gauge" "cloudsecrets_build_info" ["version"] "The version that runs; always 1."
+    REFERENCES "gauge" "cloudsecrets_hub_references" [] "Distinct remote references that are kept fresh."
+    DUE "gauge" "cloudsecrets_hub_due" [] "References that are due or wanted and were not sent yet."
+    OVERDUE "gauge" "cloudsecrets_hub_oldest_overdue_seconds" [] "How long the oldest due reference has been waiting."
+    HELD "gauge" "cloudsecrets_hub_value_bytes" [] "Bytes of fetched values that wait to be applied."
+    PARKED "gauge" "cloudsecrets_hub_parked_identities" [] "Identities that failed and are probed."
+    CALLS "counter" "cloudsecrets_cloud_calls_total" ["provider", "action", "class"] "Calls to clouds by how they ended; class is `ok` or an error class."
+    CALL_SECONDS "histogram" "cloudsecrets_cloud_call_seconds" ["provider", "action"] "How long calls to clouds took."
+    RENEWALS "counter" "cloudsecrets_credential_renewals_total" ["source", "class"] "Credential exchanges by source and how they ended."
+    SECRET_WRITES "counter" "cloudsecrets_secret_writes_total" ["fate"] "Writes of Secrets: created, updated, annotated, deleted, refused or failed."
+    STATUS_WRITES "counter" "cloudsecrets_status_writes_total" ["kind", "fate"] "Writes of status: written or failed."
+    RECONCILES "counter" "cloudsecrets_reconciles_total" ["kind", "result"] "Reconciles: done, waiting for the cloud, failed, timed out or panicked."
+    EVENTS "counter" "cloudsecrets_events_total" ["fate"] "Kubernetes events: published, failed or dropped because there were too many."
+    OBJECTS "gauge" "cloudsecrets_objects" ["kind", "namespace", "condition", "status", "reason"] "Objects by condition."
+    UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready or Fresh condition is not true; at most 1000 series, gone with the object."
+    UNDECODABLE "gauge" "cloudsecrets_undecodable_objects" ["kind"] "Objects in the cluster that cannot be decoded and are left alone."
+}
+
+/// The operator's metrics.
+pub struct Metrics {
+    registry: Registry,
+    scrape: Mutex<()>,
+    references: Gauge,
+    due: Gauge,
+    overdue: Gauge,
+    held: Gauge,
+    parked: Gauge,
+    calls: IntCounterVec,
+    call_seconds: HistogramVec,
+    renewals: IntCounterVec,
+    secret_writes: IntCounterVec,
+    status_writes: IntCounterVec,
+    reconciles: IntCounterVec,
+    events: IntCounterVec,
+    objects: IntGaugeVec,
+    unhealthy: IntGaugeVec,
+    undecodable: IntGaugeVec,
+}
+
+/// What the caches hold at the moment of a scrape.
+pub trait Census: Send + Sync {
+    /// Counts the objects into `objects`.
+    fn count(&self, objects: &mut Counts<'_>);
+}
+
+/// Where a [`Census`] counts to.
+pub struct Counts<'a> {
+    metrics: &'a Metrics,
+    unhealthy_left: usize,
+}
+
+/// The most series of [`UNHEALTHY`].
+const MOST_UNHEALTHY: usize = 1_000;
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Registers every family.
+    ///
+    /// # Errors
+    /// When two families have one name, which a test excludes.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let build = int_gauges(&registry, BUILD)?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        let metrics = Self {
+            scrape: Mutex::new(()),
+            references: gauge(&registry, REFERENCES)?,
+            due: gauge(&registry, DUE)?,
+            overdue: gauge(&registry, OVERDUE)?,
+            held: gauge(&registry, HELD)?,
+            parked: gauge(&registry, PARKED)?,
+            calls: counters(&registry, CALLS)?,
+            call_seconds: histograms(&registry, CALL_SECONDS)?,
+            renewals: counters(&registry, RENEWALS)?,
+            secret_writes: counters(&registry, SECRET_WRITES)?,
+            status_writes: counters(&registry, STATUS_WRITES)?,
+            reconciles: counters(&registry, RECONCILES)?,
+            events: counters(&registry, EVENTS)?,
+            objects: int_gauges(&registry, OBJECTS)?,
+            unhealthy: int_gauges(&registry, UNHEALTHY)?,
+            undecodable: int_gauges(&registry, UNDECODABLE)?,
+            registry,
+        };
+        Ok(metrics)
+    }
+
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// When the text cannot be encoded.
+    pub fn render(&self, hub: HubFigures, census: &[&dyn Census]) -> prometheus::Result<Vec<u8>> {
+        let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.references.set(count(hub.rows));
+        self.due.set(count(hub.due));
+        self.overdue.set(hub.oldest_overdue.as_secs_f64());
+        self.held.set(count(hub.held_bytes));
+        self.parked.set(count(hub.parked));
+        for gauges in [&self.objects, &self.unhealthy, &self.undecodable] {
+            gauges.reset();
+        }
+        let mut counts = Counts {
+            metrics: self,
+            unhealthy_left: MOST_UNHEALTHY,
+        };
+        census.iter().for_each(|census| census.count(&mut counts));
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// A credential exchange of `source` ended.
+    pub fn renewed(&self, source: &str, result: Result<(), Class>) {
+        self.renewals
+            .with_label_values(&[source, class_label(result.err())])
+            .inc();
+    }
+
+    /// A write of a Secret ended.
+    pub fn secret_written(&self, fate: &str) {
+        self.secret_writes.with_label_values(&[fate]).inc();
+    }
+
+    /// A write of a status ended.
+    pub fn status_written(&self, kind: &str, fate: &str) {
+        self.status_writes.with_label_values(&[kind, fate]).inc();
+    }
+
+    /// A reconcile ended.
+    pub fn reconciled(&self, kind: &str, result: &str) {
+        self.reconciles.with_label_values(&[kind, result]).inc();
+    }
+
+    /// An event ended.
+    pub fn event(&self, fate: &str) {
+        self.events.with_label_values(&[fate]).inc();
+    }
+}
+
+impl CallObserver for Metrics {
+    fn called(&self, provider: &str, action: &str, class: Option<Class>, took: Duration) {
+        self.calls
+            .with_label_values(&[provider, action, class_label(class)])
+            .inc();
+        let seconds: Histogram = self.call_seconds.with_label_values(&[provider, action]);
+        seconds.observe(took.as_secs_f64());
+    }
+}
+
+// === impl Counts ===
+
+impl Counts<'_> {
+    /// Counts one condition of one object.
+    pub fn condition(
+        &mut self,
+        kind: &str,
+        (namespace, name): (&str, &str),
+        condition: &str,
+        status: &str,
+        reason: &str,
+    ) {
+        let metrics = self.metrics;
+        metrics
+            .objects
+            .with_label_values(&[kind, namespace, condition, status, reason])
+            .inc();
+        let healthy = status == "True" || !matches!(condition, "Ready" | "Fresh");
+        if !healthy && self.unhealthy_left > 0 {
+            self.unhealthy_left -= 1;
+            let labels = [kind, namespace, name, condition, reason];
+            metrics.unhealthy.with_label_values(&labels).set(1);
+        }
+    }
+
+    /// Counts an object that cannot be decoded.
+    pub fn undecodable(&mut self, kind: &str) {
+        self.metrics.undecodable.with_label_values(&[kind]).inc();
+    }
+}
+
+fn class_label(class: Option<Class>) -> &'static str {
+    class.map_or("ok", Class::as_str)
+}
+
+fn opts(family: Family) -> Opts {
+    Opts::new(family.name, family.help)
+}
+
+fn gauge(registry: &Registry, family: Family) -> prometheus::Result<Gauge> {
+    let gauge = GaugeVec::new(opts(family), family.labels)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge.with_label_values::<&str>(&[]))
+}
+
+fn counters(registry: &Registry, family: Family) -> prometheus::Result<IntCounterVec> {
+    let counters = IntCounterVec::new(opts(family), family.labels)?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
+}
+
+fn int_gauges(registry: &Registry, family: Family) -> prometheus::Result<IntGaugeVec> {
+    let gauges = IntGaugeVec::new(opts(family), family.labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+fn histograms(registry: &Registry, family: Family) -> prometheus::Result<HistogramVec> {
+    let buckets = vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let opts = HistogramOpts::from(opts(family)).buckets(buckets);
+    let histograms = HistogramVec::new(opts, family.labels)?;
+    registry.register(Box::new(histograms.clone()))?;
+    Ok(histograms)
+}
+
+/// Counts of things fit a float without loss for all practical sizes.
+#[allow(clippy::cast_precision_loss)]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_exactly_these_families() {
+        let page = include_str!("../docs/metrics.md");
+        let documented: Vec<&str> = page
+            .lines()
+            .filter(|line| line.starts_with("| `cloudsecrets_"))
+            .collect();
+        let expected: Vec<String> = FAMILIES
+            .iter()
+            .map(|family| {
+                let labels: Vec<String> = family
+                    .labels
+                    .iter()
+                    .map(|label| format!("`{label}`"))
+                    .collect();
+                let labels = labels.join(", ");
+                format!(
+                    "| `{}` | {} | {labels} | {} |",
+                    family.name, family.kind, family.help
+                )
+            })
+            .collect();
+        assert_eq!(
+            documented, expected,
+            "docs/metrics.md and src/metrics.rs differ"
+        );
+    }
+
+    #[test]
+    fn unhealthy_objects_are_bounded_and_go_with_the_object() {
+        struct Objects(usize);
+        impl Census for Objects {
+            fn count(&self, counts: &mut Counts<'_>) {
+                for i in 0..self.0 {
+                    let place = ("shop", &*format!("o{i}"));
+                    counts.condition("ExternalCloudSecret", place, "Fresh", "False", "Throttled");
+                }
+            }
+        }
+        let metrics = Metrics::new().unwrap();
+        let series = |objects: usize| {
+            let text = metrics
+                .render(HubFigures::default(), &[&Objects(objects)])
+                .unwrap();
+            let text = String::from_utf8(text).unwrap();
+            text.lines()
+                .filter(|line| line.starts_with("cloudsecrets_object_unhealthy{"))
+                .count()
+        };
+        assert_eq!(series(5_000), MOST_UNHEALTHY);
+        assert_eq!(series(1), 1);
+        assert_eq!(series(0), 0);
+    }
+}

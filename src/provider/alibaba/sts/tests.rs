@@ -1,0 +1,50 @@
+//! How issued credentials are read.
+
+use super::*;
+
+fn issued(id: &str, secret: &str, token: &str, expiration: &str) -> Result<Credentials, CallError> {
+    let body = serde_json::json!({
+        "RequestId": "R-1",
+        "Credentials": {
+            "AccessKeyId": id,
+            "AccessKeySecret": secret,
+            "SecurityToken": token,
+            "Expiration": expiration,
+        },
+    });
+    let assumed: Assumed = serde_json::from_value(body).unwrap();
+    assumed.into_credentials("2021-10-20T03:00:00Z".parse().unwrap())
+}
+
+#[test]
+fn issued_credentials_are_read_whole() {
+    let end = "2021-10-20T04:27:09Z";
+    let credentials = issued("STS.a", "canary-secret", "canary-token", end).unwrap();
+    assert_eq!(credentials.access_key_id, "STS.a");
+    assert_eq!(
+        credentials.access_key_secret.expose_secret(),
+        "canary-secret"
+    );
+    let token = credentials.security_token.as_ref().unwrap();
+    assert_eq!(token.expose_secret(), "canary-token");
+    assert_eq!(credentials.expires_at, Some(end.parse().unwrap()));
+    assert!(!format!("{credentials:?}").contains("canary"));
+}
+
+#[test]
+fn unusable_credentials_are_refused() {
+    let end = "2021-10-20T04:27:09Z";
+    let table = [
+        issued("", "canary-s", "canary-t", end),
+        issued("id", "", "canary-t", end),
+        issued("id", "canary-s", "", end),
+        issued("id", "canary-s", "canary-t", "tomorrow"),
+        issued("id", "canary-s", "canary-t", "2021-10-20T03:00:00Z"),
+    ];
+    for refused in table {
+        let error = refused.unwrap_err();
+        assert_eq!(error.class, Class::Protocol);
+        assert_eq!(error.request_id(), Some("R-1"));
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}

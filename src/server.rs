@@ -1,0 +1,89 @@
+//! The HTTP server: liveness, readiness and metrics.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+/// What the server asks.
+pub trait Probed: Send + Sync + 'static {
+    /// Whether the caches are filled.
+    fn ready(&self) -> bool;
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn metrics(&self) -> Result<Vec<u8>, prometheus::Error>;
+}
+
+/// A server that is bound and not yet serving.
+pub struct Server {
+    listener: TcpListener,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    /// When it cannot be bound.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+        })
+    }
+
+    /// The address it is bound to, with the port that was chosen.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the future is dropped.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn serve(self, probed: Arc<dyn Probed>) -> io::Result<()> {
+        let router = Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .with_state(probed);
+        axum::serve(self.listener, router).await
+    }
+}
+
+async fn ready(State(probed): State<Arc<dyn Probed>>) -> Response {
+    if probed.ready() {
+        "ok\n".into_response()
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the caches are being filled\n",
+        )
+            .into_response()
+    }
+}
+
+async fn metrics(State(probed): State<Arc<dyn Probed>>) -> Response {
+    match probed.metrics() {
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,165 @@
+//! The operator's process.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::wait::{SOON, until};
+
+/// The rules of the operator's ServiceAccount.
+pub const RBAC: &str = include_str!("../../charts/external-cloud-secrets/rbac.yaml");
+
+/// How an operator is started.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub kubeconfig: PathBuf,
+    pub namespace: String,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub log: PathBuf,
+}
+
+/// A running operator. It ends with this value, and also when the test process dies.
+pub struct Operator {
+    child: Child,
+    setup: Setup,
+    url: String,
+}
+
+impl Operator {
+    /// Starts an operator and waits until it is ready.
+    pub async fn start(setup: Setup) -> Self {
+        let mut operator = Self::launch(setup);
+        let log = operator.setup.log.clone();
+        let port = until("the operator's address", SOON, async || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            address(&text).ok_or_else(|| tail(&log))
+        })
+        .await;
+        operator.url = format!("http://{port}");
+        let url = format!("{}/readyz", operator.url);
+        until(
+            "the operator's readiness",
+            Duration::from_secs(40),
+            async || match reqwest::get(&url).await {
+                Ok(answer) if answer.status().is_success() => Ok(()),
+                other => Err(format!("{other:?}\n{}", tail(&log))),
+            },
+        )
+        .await;
+        operator
+    }
+
+    /// Starts the process. A shell watches the pipe from the test process, so that a test process
+    /// that is killed leaves no operator behind.
+    fn launch(setup: Setup) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&setup.log)
+            .unwrap();
+        let watch = "\"$@\" <&- & pid=$!; trap 'kill -TERM $pid; wait $pid; exit $?' TERM; \
+                     { cat >/dev/null <&3; kill -KILL $pid 2>/dev/null; } & \
+                     wait $pid; code=$?; kill %2 2>/dev/null; exit $code";
+        let child = Command::new("bash")
+            .args(["-c", &format!("exec 3<&0; {watch}"), "operator"])
+            .arg(env!("CARGO_BIN_EXE_external-cloud-secrets"))
+            .args([
+                "run",
+                "--http-address",
+                "127.0.0.1:0",
+                "--allow-insecure-endpoints",
+            ])
+            .args(["--namespace", &setup.namespace])
+            .args(&setup.args)
+            .env_clear()
+            .envs(std::env::vars().filter(|(name, _)| matches!(&**name, "PATH" | "HOME")))
+            .env("KUBECONFIG", &setup.kubeconfig)
+            .env("RUST_LOG", "trace")
+            .envs(setup.env.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            setup,
+            url: String::new(),
+        }
+    }
+
+    /// Stops it with SIGTERM and returns its exit code and how long that took.
+    pub fn stop(mut self) -> (Option<i32>, Duration) {
+        let start = std::time::Instant::now();
+        self.signal("TERM");
+        let status = self.child.wait().unwrap();
+        (status.code(), start.elapsed())
+    }
+
+    /// Stops it and starts it again, with the same log.
+    pub async fn restart(self) -> Self {
+        let setup = self.setup.clone();
+        self.stop();
+        Self::start(Setup {
+            log: next_log(&setup.log),
+            ..setup
+        })
+        .await
+    }
+
+    /// Everything it has logged since its start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.setup.log).unwrap_or_default()
+    }
+
+    /// How it was started.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// A page of its HTTP server.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        answer.text().await.unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // The watchdog kills the operator when its pipe ends.
+        if let Some(mut pipe) = self.child.stdin.take() {
+            let _ = pipe.flush();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn address(log: &str) -> Option<String> {
+    let line = log
+        .lines()
+        .find(|line| line.contains("started") && line.contains("address="))?;
+    let rest = line.split("address=").nth(1)?;
+    Some(rest.split_whitespace().next()?.to_owned())
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+fn next_log(log: &Path) -> PathBuf {
+    let text = log.to_string_lossy();
+    PathBuf::from(format!("{text}+"))
+}

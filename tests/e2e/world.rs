@@ -1,0 +1,126 @@
+//! A cluster, a cloud and an operator between them.
+
+use std::sync::Arc;
+
+use cloudsim::Simulator;
+use devcluster::{Cluster, OperatorAccount, Options};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::operator::{Operator, RBAC, Setup};
+
+/// The account that everything belongs to.
+pub const ACCOUNT: &str = "1000000000000001";
+/// The OIDC provider that stands for the cluster.
+pub const PROVIDER: &str = "ack-rrsa-test";
+
+static SHARED: OnceCell<World> = OnceCell::const_new();
+
+/// Everything a test needs.
+pub struct World {
+    pub cluster: ClusterHandle,
+    pub cloud: Arc<Simulator>,
+    pub account: OperatorAccount,
+    pub operator: tokio::sync::Mutex<Option<Operator>>,
+    pub dir: TempDir,
+}
+
+/// A cluster that is shared, or this world's own.
+pub enum ClusterHandle {
+    Shared(&'static Cluster),
+    Own(Box<Cluster>),
+}
+
+impl std::ops::Deref for ClusterHandle {
+    type Target = Cluster;
+    fn deref(&self) -> &Cluster {
+        match self {
+            Self::Shared(cluster) => cluster,
+            Self::Own(cluster) => cluster,
+        }
+    }
+}
+
+impl World {
+    /// The world that tests share which keep to their namespace and their keys.
+    pub async fn shared() -> &'static Self {
+        SHARED
+            .get_or_init(|| async {
+                let cluster = devcluster::shared().await;
+                Self::new(ClusterHandle::Shared(cluster), &[], &[]).await
+            })
+            .await
+    }
+
+    /// A world of its own, for tests that take something away or count what everybody does.
+    pub async fn own() -> Self {
+        Self::own_with(&[], &[]).await
+    }
+
+    /// A world whose operator has these arguments and variables.
+    pub async fn own_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::start(Options::new(true)).await.unwrap();
+        Self::new(ClusterHandle::Own(Box::new(cluster)), args, env).await
+    }
+
+    async fn new(cluster: ClusterHandle, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let crds = external_cloud_secrets::cli::crds::crds_yaml().unwrap();
+        cluster.apply_crds(&crds).await.unwrap();
+        let cloud = cloud(&cluster).await;
+        let home = cluster.namespace("operator").await.unwrap();
+        let account = cluster.install_operator(RBAC, home.name()).await.unwrap();
+        let dir = TempDir::new().unwrap();
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let setup = Setup {
+            kubeconfig: account.kubeconfig(dir.path()).unwrap(),
+            namespace: home.name().to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            env: env.iter().map(own).collect(),
+            log: dir.path().join("operator.log"),
+        };
+        let operator = tokio::sync::Mutex::new(Some(Operator::start(setup).await));
+        Self {
+            cluster,
+            cloud: Arc::new(cloud),
+            account,
+            operator,
+            dir,
+        }
+    }
+
+    /// Stops the operator and starts it again.
+    pub async fn restart_operator(&self) {
+        let mut operator = self.operator.lock().await;
+        *operator = Some(operator.take().unwrap().restart().await);
+    }
+
+    /// Everything the running operator has logged.
+    pub async fn log(&self) -> String {
+        self.operator.lock().await.as_ref().unwrap().log()
+    }
+
+    /// The operator's metrics.
+    pub async fn metrics(&self) -> String {
+        self.operator
+            .lock()
+            .await
+            .as_ref()
+            .unwrap()
+            .page("/metrics")
+            .await
+    }
+}
+
+/// A cloud that knows the cluster's issuer, as an ACK cluster's is known.
+async fn cloud(cluster: &Cluster) -> Simulator {
+    let seed = format!(
+        "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
+         issuer: {}\n    client_ids: [sts.aliyuncs.com]\n",
+        cluster.issuer()
+    );
+    let options = cloudsim::Options {
+        oidc_ca_pem: Some(String::from_utf8(cluster.ca_pem().to_vec()).unwrap()),
+        ..cloudsim::Options::default()
+    };
+    Simulator::start(&*seed, options).await.unwrap()
+}
