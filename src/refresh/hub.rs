@@ -1,5 +1,6 @@
 //! The shell around the table: it waits for the next due time, sends batches, and wakes objects.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use super::subscribe::reference_parts;
 use super::table::{Departure, Limits, Now, Table};
 use super::{Join, Joined, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
+use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey, Domain};
 use crate::provider::{CallError, Class, Fetched, RemoteKey};
 
@@ -108,6 +110,13 @@ impl Hub {
     /// Notes what the object's Secret holds now, in the order of its needs.
     pub fn applied(&self, object: &ObjectKey, digests: &[Option<Digest>]) {
         self.with(|table| table.applied(object, digests));
+    }
+
+    /// The identities that somebody reads with.
+    pub fn identities(&self) -> HashSet<IdentityId> {
+        let table = self.lock();
+        let groups = table.groups.values();
+        groups.map(|group| group.origin.identity.id()).collect()
     }
 
     /// The hub's figures.
