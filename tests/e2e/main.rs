@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod access_key;
 mod actions;
 mod endpoint;
 mod identity;
@@ -9,6 +10,7 @@ mod input;
 mod operator;
 mod ownership;
 mod rbac;
+mod rename;
 mod rotation;
 mod scene;
 mod tenancy;
