@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod actions;
+mod endpoint;
+mod identity;
 mod operator;
+mod ownership;
 mod rotation;
 mod scene;
+mod tenancy;
 mod wait;
 mod world;

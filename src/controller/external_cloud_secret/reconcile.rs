@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::apply::{self, Fate, Wanted};
 use super::gather::{Gathered, gather};
 use super::memory::Memory;
+use super::ownership::SecretFacts;
 use super::plan::{Due, Facts, Settlement, Standing};
 use super::report::report;
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
@@ -134,6 +135,7 @@ async fn settle(
         places,
         secret,
     } = gathered;
+    let blocked_before = memory.blocked;
     let suspended = object.spec.suspend == Some(true);
     let (needs, problem) = match needs {
         Ok(needs) if !suspended => (needs, None),
@@ -145,6 +147,12 @@ async fn settle(
     memory.subscribed = true;
     let views = context.hub.look(key);
     let verified = memory.verified.clone();
+    let unclaimed = |secret: &SecretFacts| {
+        let uid = object.uid().unwrap_or_default();
+        secret.is_unclaimed(&uid, &key.namespace, &key.name)
+    };
+    // A restored Secret has no ownerReference: that it lacks, whatever it holds.
+    memory.drifted |= secret.as_ref().is_some_and(unclaimed);
     let facts = Facts {
         object,
         status,
@@ -164,7 +172,7 @@ async fn settle(
         }
         Due::Look => return look(context, object, memory).await,
         Due::Fetch(request) => {
-            if memory.drifted
+            if repairs(&facts)
                 && let Some(wait) = memory.repair_wait(Instant::now())
             {
                 return Ok(Ended::Again(wait));
@@ -182,11 +190,16 @@ async fn settle(
     };
     let settled = round.standing == Standing::Settled;
     let wrote = round.wrote;
+    let blocked = memory.blocked && !blocked_before;
     let refused =
         matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
+    if blocked {
+        // What stands in the way is watched from the next round on.
+        return Ok(Ended::Again(Duration::ZERO));
+    }
     if refused {
         return Ok(Ended::Again(guard::wait(memory.refusals + 3)));
     }
@@ -198,6 +211,13 @@ async fn settle(
     } else {
         Ended::Done
     })
+}
+
+/// Whether a write now would mend what somebody else did to the Secret. Somebody may do it again
+/// and again.
+fn repairs(facts: &Facts<'_>) -> bool {
+    let was_there = facts.status.secret_name.as_deref() == Some(&facts.object.target_name());
+    facts.drifted || (facts.secret.is_none() && was_there)
 }
 
 /// Writes what the values come to.
@@ -252,8 +272,9 @@ async fn apply(
             context.managed.end(&target, &writing, None);
             // A conflict ends with an event of the Secret that is in the way; what made the API
             // server refuse, such as a quota, ends without one.
-            memory.blocked = problem.reason == Reason::TargetConflict;
-            memory.refusals = if memory.blocked {
+            let conflict = problem.reason == Reason::TargetConflict;
+            memory.blocked = conflict && context.managed.get(&target).is_none();
+            memory.refusals = if conflict {
                 0
             } else {
                 memory.refusals.saturating_add(1)
@@ -266,10 +287,10 @@ async fn apply(
         Ok(Fate::Created(made) | Fate::Updated(made)) => (made, true),
         Ok(Fate::Annotated(made)) => (made, false),
     };
-    if memory.drifted {
-        memory.drifted = false;
+    if repairs(facts) {
         memory.repaired(Instant::now());
     }
+    memory.drifted = false;
     memory.blocked = false;
     memory.refusals = 0;
     memory.verified = Some(made.resource_version.clone());
@@ -322,7 +343,7 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
     if object.spec.suspend == Some(true) {
         return Ok(());
     }
-    let controlled = |facts: &super::ownership::SecretFacts| {
+    let controlled = |facts: &SecretFacts| {
         facts
             .controller
             .as_ref()
