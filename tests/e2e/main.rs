@@ -1,7 +1,11 @@
 //! The operator as a process of its own, against a real API server and simulated clouds.
 
+mod counting;
 mod drift;
+mod faults;
+mod interruption;
 mod operator;
+mod outage;
 mod rotation;
 mod scene;
 mod snapshot;

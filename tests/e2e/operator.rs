@@ -60,7 +60,8 @@ impl Operator {
             .append(true)
             .open(&setup.log)
             .unwrap();
-        let watch = "\"$@\" <&- & pid=$!; trap 'kill -TERM $pid; wait $pid; exit $?' TERM; \
+        let watch = "\"$@\" <&- & pid=$!; \
+                     trap 'kill -TERM $pid; wait $pid; code=$?; kill %2; exit $code' TERM; \
                      { cat >/dev/null <&3; kill -KILL $pid 2>/dev/null; } & \
                      wait $pid; code=$?; kill %2 2>/dev/null; exit $code";
         let child = Command::new("bash")
@@ -95,7 +96,10 @@ impl Operator {
     pub fn stop(mut self) -> (Option<i32>, Duration) {
         let start = std::time::Instant::now();
         self.signal("TERM");
+        // Waiting closes the pipe otherwise, and then the watchdog kills.
+        let pipe = self.child.stdin.take();
         let status = self.child.wait().unwrap();
+        drop(pipe);
         (status.code(), start.elapsed())
     }
 
