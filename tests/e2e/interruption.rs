@@ -11,7 +11,7 @@ use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use super::operator::Operator;
+use super::operator::{Operator, Setup};
 use super::scene::Scene;
 use super::snapshot::{NEVER, annotation, texts};
 use super::wait::until;
@@ -55,16 +55,16 @@ fn calls(scene: &Scene<'_>) -> u64 {
 }
 
 /// Stops the operator and gives what is needed to start it again.
-async fn stop(world: &World) -> super::operator::Setup {
+async fn stop(world: &World) -> Setup {
     let operator = world.operator.lock().await.take().unwrap();
-    let setup = operator.setup().clone();
+    let setup = operator.successor();
     let (code, took) = operator.stop();
     assert_eq!(code, Some(0));
     assert!(took < Duration::from_secs(5), "stopping took {took:?}");
     setup
 }
 
-async fn start(world: &World, setup: super::operator::Setup) {
+async fn start(world: &World, setup: Setup) {
     *world.operator.lock().await = Some(Operator::start(setup).await);
 }
 

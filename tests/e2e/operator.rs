@@ -103,15 +103,19 @@ impl Operator {
         (status.code(), start.elapsed())
     }
 
-    /// Stops it and starts it again, with the same log.
+    /// Stops it and starts it again, with a log of its own.
     pub async fn restart(self) -> Self {
-        let setup = self.setup.clone();
+        let setup = self.successor();
         self.stop();
-        Self::start(Setup {
-            log: next_log(&setup.log),
-            ..setup
-        })
-        .await
+        Self::start(setup).await
+    }
+
+    /// How it would be started again, with a log of its own.
+    pub fn successor(&self) -> Setup {
+        Setup {
+            log: next_log(&self.setup.log),
+            ..self.setup.clone()
+        }
     }
 
     /// Everything it has logged since its start.
