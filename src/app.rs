@@ -137,7 +137,7 @@ pub async fn run(
         Arc::new(move |source, result| renewed.renewed(source, result)),
     );
     let caller = Caller::new(
-        Arc::new(credentials),
+        Arc::new(credentials.clone()),
         Arc::clone(&metrics) as _,
         CALL_DEADLINE,
     );
@@ -163,6 +163,7 @@ pub async fn run(
     let context = Arc::new(Context {
         client: client.clone(),
         hub: Arc::clone(&hub),
+        credentials,
         key: key.clone(),
         clock,
         metrics: Arc::clone(&metrics),

@@ -17,6 +17,7 @@ use super::status::{self, Report};
 use crate::api::condition::{FRESH, READY, find_condition};
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
 use crate::controller::context::Context;
+use crate::controller::guard;
 use crate::refresh::{Held, Joined, ObjectKey};
 
 /// Why a reconcile has to be tried again.
@@ -107,10 +108,7 @@ pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Resul
         memory.blocked = false;
     }
     let ended = settle(context, object, &key, &status, gathered, &mut memory).await;
-    context.memories.with(&key, &uid, |known| {
-        memory.failures = known.failures;
-        *known = memory;
-    });
+    context.memories.keep(&key, memory);
     ended
 }
 
@@ -187,9 +185,14 @@ async fn settle(
     };
     let settled = round.standing == Standing::Settled;
     let wrote = round.wrote;
+    let refused =
+        matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
+    if refused {
+        return Ok(Ended::Again(guard::wait(memory.refusals + 3)));
+    }
     // The Secret was not looked at since it was written by another process or changed by a hand.
     let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
@@ -250,7 +253,14 @@ async fn apply(
         }
         Ok(Fate::Refused(problem)) => {
             context.managed.end(&target, &writing, None);
+            // A conflict ends with an event of the Secret that is in the way; what made the API
+            // server refuse, such as a quota, ends without one.
             memory.blocked = problem.reason == Reason::TargetConflict;
+            memory.refusals = if memory.blocked {
+                0
+            } else {
+                memory.refusals.saturating_add(1)
+            };
             return Ok(Round {
                 asked: true,
                 ..Round::standing(Standing::Failed(problem))
@@ -264,6 +274,7 @@ async fn apply(
         memory.repaired(Instant::now());
     }
     memory.blocked = false;
+    memory.refusals = 0;
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
@@ -299,14 +310,11 @@ async fn look(
     match found.map_err(|error| request("looking at the Secret", &error))? {
         Some((facts, true)) => memory.verified = Some(facts.resource_version),
         Some((_, false)) => memory.drifted = true,
-        None => {}
+        // It was deleted a moment ago; the watch is about to say so.
+        None => return Ok(Ended::Again(Duration::from_secs(1))),
     }
     // Whatever was seen, the plan decides on it.
-    Ok(if memory.drifted {
-        Ended::Again(Duration::ZERO)
-    } else {
-        Ended::Done
-    })
+    Ok(Ended::Again(Duration::ZERO))
 }
 
 /// Writes the status, if it changed.
