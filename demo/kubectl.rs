@@ -21,6 +21,18 @@ pub struct Kubectl {
 // === impl Kubectl ===
 
 impl Kubectl {
+    /// How one types it: its name alone, if it is on the search path.
+    pub fn typed(&self) -> String {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let found =
+            std::env::split_paths(&paths).any(|dir| Some(dir.as_path()) == self.path.parent());
+        if found {
+            "kubectl".to_owned()
+        } else {
+            self.path.display().to_string()
+        }
+    }
+
     /// Shows a command, runs it and shows what it prints.
     pub async fn show(&self, arguments: &str) -> Result<()> {
         tell::command(&format!("kubectl {arguments}"));

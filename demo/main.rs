@@ -76,16 +76,19 @@ async fn main() -> ExitCode {
 
 async fn play(keep: bool, mut stop: Stop, mut stage: Stage) -> Result<()> {
     let result = tokio::select! {
-        result = story::tell(&mut stage, keep) => result,
-        () = stop.asked() => Err(Failure("interrupted".into())),
+        result = story::tell(&mut stage, keep) => Some(result),
+        () = stop.asked() => {
+            tell::text("\ndemo: stopping");
+            None
+        }
     };
-    match result {
-        Ok(()) if keep => {
+    match &result {
+        Some(Ok(())) if keep => {
             stage.leave();
             return Ok(());
         }
-        Ok(()) => {}
-        Err(_) => {
+        Some(Ok(())) | None => {}
+        Some(Err(_)) => {
             for program in &stage.programs {
                 eprintln!(
                     "\nThe last lines of {}:\n{}",
@@ -100,5 +103,5 @@ async fn play(keep: bool, mut stop: Stop, mut stage: Stage) -> Result<()> {
         () = stop.asked() => stage.kill(),
     }
     stage.clear();
-    result
+    result.unwrap_or_else(|| Err(Failure("interrupted".into())))
 }

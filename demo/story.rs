@@ -379,7 +379,7 @@ Logs:
 Stop everything and remove its files:
   kill {ids} && sleep 5 && rm -rf {dir}",
             self.kubectl.kubeconfig.display(),
-            kubectl = self.kubectl.path.display(),
+            kubectl = self.kubectl.typed(),
             annotation = names::REFRESH_ANNOTATION,
             ids = ids.join(" "),
         ));
