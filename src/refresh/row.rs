@@ -122,6 +122,15 @@ impl Held {
             total: Arc::clone(total),
         }
     }
+
+    /// A value of no hub, for tests of what is made of values.
+    #[cfg(test)]
+    pub(crate) fn alone(value: &str, digest: Digest) -> Arc<Self> {
+        let value = value.to_owned().into();
+        let version = Some("1".to_owned());
+        let fetched = Fetched { value, version };
+        Arc::new(Self::new(fetched, digest, Instant::now(), &Arc::default()))
+    }
 }
 
 impl Drop for Held {
