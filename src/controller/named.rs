@@ -23,7 +23,7 @@ use crate::secret_bytes::SecretBytes;
 /// then.
 const MOST_WATCHES: usize = 100;
 /// How often an object beyond that is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_mins(5);
 /// How long one watch lasts before it is renewed: shorter than load balancers cut idle ones.
 pub const WATCH_SECONDS: u32 = 200;
 

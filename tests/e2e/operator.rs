@@ -66,18 +66,14 @@ impl Operator {
         let child = Command::new("bash")
             .args(["-c", &format!("exec 3<&0; {watch}"), "operator"])
             .arg(env!("CARGO_BIN_EXE_external-cloud-secrets"))
-            .args([
-                "run",
-                "--http-address",
-                "127.0.0.1:0",
-                "--allow-insecure-endpoints",
-            ])
+            .args(["run", "--http-address", "127.0.0.1:0"])
             .args(["--namespace", &setup.namespace])
             .args(&setup.args)
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| matches!(&**name, "PATH" | "HOME")))
             .env("KUBECONFIG", &setup.kubeconfig)
             .env("RUST_LOG", "trace")
+            .env("ALLOW_INSECURE_ENDPOINTS", "true")
             .envs(setup.env.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())

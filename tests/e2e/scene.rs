@@ -250,7 +250,8 @@ impl<'w> Scene<'w> {
             name: Some(key),
             ..Filter::default()
         });
-        usize::try_from(view.total).unwrap()
+        // The totals are not kept by name.
+        view.recent.len()
     }
 
     /// Deletes an object.
