@@ -4,15 +4,21 @@
 
 mod access_key;
 mod actions;
+mod counting;
+mod drift;
 mod endpoint;
+mod faults;
 mod identity;
 mod input;
+mod interruption;
 mod operator;
+mod outage;
 mod ownership;
 mod rbac;
 mod rename;
 mod rotation;
 mod scene;
+mod snapshot;
 mod tenancy;
 mod wait;
 mod world;
