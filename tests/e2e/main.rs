@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod canary;
+mod isolation;
+mod leaks;
 mod operator;
+mod proxy;
 mod rotation;
 mod scene;
+mod service;
 mod wait;
 mod world;
