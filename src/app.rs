@@ -163,7 +163,9 @@ impl Parts<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new()?);
         let edge = edge(&args, &clock, random)?;
-        let caller = caller(&client, &edge, &metrics);
+        let credentials = credentials(&client, &edge, &metrics);
+        let observer: Arc<dyn CallObserver> = Arc::clone(&metrics) as _;
+        let caller = Caller::new(Arc::new(credentials.clone()), observer, CALL_DEADLINE);
         let (hub, hub_woken) = Hub::new(caller, Arc::clone(&clock), key.clone(), Limits::default());
         let (events, publish) = Events::new(client.clone(), Arc::clone(&metrics));
         let (objects, objects_woken) = mpsc::unbounded_channel();
@@ -182,6 +184,7 @@ impl Parts<()> {
         let context = Context {
             client,
             hub,
+            credentials,
             key: key.clone(),
             clock,
             metrics,
@@ -296,17 +299,15 @@ fn edge(args: &RunArgs, clock: &Arc<dyn Clock>, random: Random) -> Result<Edge, 
     })
 }
 
-/// What the hub calls clouds with.
-fn caller(client: &Client, edge: &Edge, metrics: &Arc<Metrics>) -> Caller {
+/// The credentials the hub calls clouds with.
+fn credentials(client: &Client, edge: &Edge, metrics: &Arc<Metrics>) -> CredentialCache {
     let tokens = Arc::new(TokenRequests::new(client.clone()));
     let exchange = Exchange::new(edge.clone(), tokens, Arc::new(DiskFiles));
     let renewed = Arc::clone(metrics);
-    let credentials = CredentialCache::new(
+    CredentialCache::new(
         Arc::new(exchange),
         Arc::clone(&edge.clock),
         Arc::clone(&edge.random),
         Arc::new(move |source, result| renewed.renewed(source, result)),
-    );
-    let observer: Arc<dyn CallObserver> = Arc::clone(metrics) as _;
-    Caller::new(Arc::new(credentials), observer, CALL_DEADLINE)
+    )
 }

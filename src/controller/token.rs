@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use secrecy::SecretString;
 
 use crate::credential::{Audience, ServiceAccount, TokenMinter};
-use crate::provider::{CallError, Class};
+use crate::provider::{CallError, Class, Detail};
 
 /// How long a token lives: the shortest that Kubernetes makes.
 const SECONDS: i64 = 600;
@@ -57,16 +57,29 @@ impl TokenMinter for TokenRequests {
 }
 
 fn failure(error: &kube::Error) -> CallError {
-    let (class, code) = match error {
+    let (class, code, why) = match error {
         kube::Error::Api(status) => match status.code {
-            401 | 403 => (Class::Denied, "TokenRequest.Forbidden"),
+            401 | 403 => (
+                Class::Denied,
+                "TokenRequest.Forbidden",
+                "the operator's RBAC does not grant serviceaccounts/token for this ServiceAccount",
+            ),
             404 => (
                 Class::Unauthenticated,
-                "TokenRequest.ServiceAccountNotFound",
+                "TokenRequest.NotFound",
+                "the ServiceAccount does not exist",
             ),
-            _ => (Class::Unavailable, "TokenRequest.Failed"),
+            _ => (
+                Class::Unavailable,
+                "TokenRequest.Failed",
+                "the API server made no token",
+            ),
         },
-        _ => (Class::Unavailable, "TokenRequest.Unanswered"),
+        _ => (
+            Class::Unavailable,
+            "TokenRequest.Unanswered",
+            "the API server did not answer",
+        ),
     };
-    CallError::new(class, code)
+    CallError::new(class, code).with_detail(Detail::Fixed(why))
 }

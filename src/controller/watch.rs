@@ -100,7 +100,8 @@ pub async fn namespaces(context: Arc<Context>, filled: Filled) {
     .await;
 }
 
-/// Passes on changes of objects that are watched by name, and lets go of those nobody needs.
+/// Passes on changes of objects that are watched by name, and lets go of those, and of credentials,
+/// that nobody needs.
 pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<Named>) {
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
@@ -114,6 +115,7 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                     !context.dependencies.of(&Dependency::Named(named.clone())).is_empty()
                 };
                 context.named.retain(needed);
+                context.credentials.retain(&context.hub.identities());
             }
         }
     }

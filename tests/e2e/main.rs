@@ -2,13 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod actions;
 mod canary;
+mod counting;
+mod drift;
+mod endpoint;
+mod faults;
+mod identity;
+mod interruption;
 mod isolation;
 mod leaks;
 mod operator;
+mod outage;
+mod ownership;
 mod proxy;
 mod rotation;
 mod scene;
 mod service;
+mod snapshot;
+mod tenancy;
 mod wait;
 mod world;

@@ -53,6 +53,11 @@ impl Inputs {
         self.is_under(key) && self.rendered == inputs.to_string()
     }
 
+    /// Whether both were written, under one key, with the same data.
+    pub fn holds_the_same_as(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && self.data == other.data
+    }
+
     /// Whether the Secret was written with this data.
     pub fn holds(&self, key: &DigestKey, data: Digest) -> bool {
         self.is_under(key) && self.data == data.to_string()
@@ -145,6 +150,10 @@ mod tests {
         let inputs = Inputs::new(&key, digest, digest);
         assert_eq!(Inputs::parse(&inputs.to_string()), Some(inputs.clone()));
         assert!(inputs.made_of(&key, digest) && inputs.holds(&key, digest));
+        let renamed = Inputs::new(&key, key.digest(Domain::Data, &[b"y"]), digest);
+        assert!(renamed != inputs && renamed.holds_the_same_as(&inputs));
+        let changed = Inputs::new(&key, digest, key.digest(Domain::Data, &[b"y"]));
+        assert!(!changed.holds_the_same_as(&inputs));
         assert_eq!(Inputs::parse("made up"), None);
         assert_eq!(Inputs::parse("a.b.c.d"), None);
     }

@@ -34,6 +34,8 @@ pub struct Memory {
     pub blocked: bool,
     /// Reconciles that failed in a row.
     pub failures: u32,
+    /// Writes that the API server refused in a row.
+    pub refusals: u32,
     /// The last status written, until the watch shows it.
     pub status: Option<WrittenStatus>,
     /// The turn for a look at the Secret.
@@ -98,6 +100,15 @@ impl Memories {
             };
         }
         act(memory)
+    }
+
+    /// Keeps `memory`, unless the object was forgotten meanwhile.
+    pub fn keep(&self, object: &ObjectKey, memory: Memory) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(object).filter(|known| known.uid == memory.uid) {
+            let failures = known.failures;
+            *known = Memory { failures, ..memory };
+        }
     }
 
     /// Forgets `object`.

@@ -258,3 +258,6 @@ pub fn conflict(target: &str, why: &str) -> Problem {
     );
     Problem::new(Reason::TargetConflict, message)
 }
+
+#[cfg(test)]
+mod tests;

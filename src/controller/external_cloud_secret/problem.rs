@@ -63,7 +63,7 @@ fn advice(class: Class) -> &'static str {
     match class {
         Class::NotFound => "; create it, or correct remoteRef.key or remoteRef.version",
         Class::Unauthenticated => "; check the store's spec.auth",
-        Class::Denied => "; grant the store's identity this read",
+        Class::Denied => "; check what the store's identity may do, and who may assume its role",
         Class::Invalid => "; correct remoteRef",
         Class::Throttled | Class::Unavailable => "; it is tried again",
         Class::Protocol => "; the answer was not used",
@@ -81,7 +81,8 @@ mod tests {
         assert_eq!(problem.reason, Reason::AccessDenied);
         assert_eq!(
             problem.message,
-            "data[password] (/shop/db): NoPermission (request R-1); grant the store's identity this read"
+            "data[password] (/shop/db): NoPermission (request R-1); check what the store's identity may do, and \
+             who may assume its role"
         );
     }
 }

@@ -10,10 +10,12 @@ use tokio::time::Instant;
 use super::apply::{self, Fate, Wanted};
 use super::gather::{Gathered, gather};
 use super::memory::Memory;
+use super::ownership::SecretFacts;
 use super::plan::{Due, Facts, Settlement, Standing};
 use super::report::report;
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
 use crate::controller::context::Context;
+use crate::controller::guard;
 use crate::refresh::{Held, Joined, ObjectKey};
 
 /// Why a reconcile has to be tried again.
@@ -104,10 +106,7 @@ pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Resul
         memory.blocked = false;
     }
     let ended = settle(context, object, &key, &status, gathered, &mut memory).await;
-    context.memories.with(&key, &uid, |known| {
-        memory.failures = known.failures;
-        *known = memory;
-    });
+    context.memories.keep(&key, memory);
     ended
 }
 
@@ -136,6 +135,7 @@ async fn settle(
         places,
         secret,
     } = gathered;
+    let blocked_before = memory.blocked;
     let suspended = object.spec.suspend == Some(true);
     let (needs, problem) = match needs {
         Ok(needs) if !suspended => (needs, None),
@@ -147,6 +147,12 @@ async fn settle(
     memory.subscribed = true;
     let views = context.hub.look(key);
     let verified = memory.verified.clone();
+    let unclaimed = |secret: &SecretFacts| {
+        let uid = object.uid().unwrap_or_default();
+        secret.is_unclaimed(&uid, &key.namespace, &key.name)
+    };
+    // A restored Secret has no ownerReference: that it lacks, whatever it holds.
+    memory.drifted |= secret.as_ref().is_some_and(unclaimed);
     let facts = Facts {
         object,
         status,
@@ -166,7 +172,7 @@ async fn settle(
         }
         Due::Look => return look(context, object, memory).await,
         Due::Fetch(request) => {
-            if memory.drifted
+            if repairs(&facts)
                 && let Some(wait) = memory.repair_wait(Instant::now())
             {
                 return Ok(Ended::Again(wait));
@@ -184,9 +190,19 @@ async fn settle(
     };
     let settled = round.standing == Standing::Settled;
     let wrote = round.wrote;
+    let blocked = memory.blocked && !blocked_before;
+    let refused =
+        matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
+    if blocked {
+        // What stands in the way is watched from the next round on.
+        return Ok(Ended::Again(Duration::ZERO));
+    }
+    if refused {
+        return Ok(Ended::Again(guard::wait(memory.refusals + 3)));
+    }
     // The Secret was not looked at since it was written by another process or changed by a hand.
     let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
@@ -195,6 +211,13 @@ async fn settle(
     } else {
         Ended::Done
     })
+}
+
+/// Whether a write now would mend what somebody else did to the Secret. Somebody may do it again
+/// and again.
+fn repairs(facts: &Facts<'_>) -> bool {
+    let was_there = facts.status.secret_name.as_deref() == Some(&facts.object.target_name());
+    facts.drifted || (facts.secret.is_none() && was_there)
 }
 
 /// Writes what the values come to.
@@ -247,7 +270,15 @@ async fn apply(
         }
         Ok(Fate::Refused(problem)) => {
             context.managed.end(&target, &writing, None);
-            memory.blocked = problem.reason == Reason::TargetConflict;
+            // A conflict ends with an event of the Secret that is in the way; what made the API
+            // server refuse, such as a quota, ends without one.
+            let conflict = problem.reason == Reason::TargetConflict;
+            memory.blocked = conflict && context.managed.get(&target).is_none();
+            memory.refusals = if conflict {
+                0
+            } else {
+                memory.refusals.saturating_add(1)
+            };
             return Ok(Round {
                 asked: true,
                 ..Round::standing(Standing::Failed(problem))
@@ -256,11 +287,12 @@ async fn apply(
         Ok(Fate::Created(made) | Fate::Updated(made)) => (made, true),
         Ok(Fate::Annotated(made)) => (made, false),
     };
-    if memory.drifted {
-        memory.drifted = false;
+    if repairs(facts) {
         memory.repaired(Instant::now());
     }
+    memory.drifted = false;
     memory.blocked = false;
+    memory.refusals = 0;
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
@@ -296,14 +328,11 @@ async fn look(
     match found.map_err(|error| request("looking at the Secret", &error))? {
         Some((facts, true)) => memory.verified = Some(facts.resource_version),
         Some((_, false)) => memory.drifted = true,
-        None => {}
+        // It was deleted a moment ago; the watch is about to say so.
+        None => return Ok(Ended::Again(Duration::from_secs(1))),
     }
     // Whatever was seen, the plan decides on it.
-    Ok(if memory.drifted {
-        Ended::Again(Duration::ZERO)
-    } else {
-        Ended::Done
-    })
+    Ok(Ended::Again(Duration::ZERO))
 }
 
 /// Deletes what a rename left behind, once the new Secret is in place.
@@ -314,7 +343,7 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
     if object.spec.suspend == Some(true) {
         return Ok(());
     }
-    let controlled = |facts: &super::ownership::SecretFacts| {
+    let controlled = |facts: &SecretFacts| {
         facts
             .controller
             .as_ref()
