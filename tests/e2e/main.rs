@@ -4,10 +4,12 @@
 
 mod actions;
 mod canary;
+mod command_line;
 mod counting;
 mod drift;
 mod endpoint;
 mod faults;
+mod hostile;
 mod identity;
 mod interruption;
 mod isolation;

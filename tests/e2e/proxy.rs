@@ -26,11 +26,9 @@ pub struct Rule {
     pub spoil: Spoil,
 }
 
-/// One request and its answer, as far as they are not streams.
+/// What was answered to one request, as far as that was not a stream.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    pub path: String,
-    pub asked: String,
     pub answered: String,
 }
 
@@ -168,8 +166,6 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         text = spoilt;
     }
     shared.seen.lock().unwrap().push(Exchange {
-        path,
-        asked: String::from_utf8_lossy(&asked).into_owned(),
         answered: text.clone(),
     });
     (status, headers, text).into_response()
