@@ -110,7 +110,7 @@ async fn fifty_objects_of_an_endpoint_that_swallows_everything_delay_nobody() {
             .wait_condition(&lost, "Fresh", "False", "ProviderUnavailable")
             .await;
     }
-    rhythm_was_kept(&scene).await;
+    rhythm_was_kept(&scene);
     let took = create(&scene, "healthy-at-last", "oos").await;
     assert!(took < FAST, "{took:?}");
 }
@@ -325,7 +325,7 @@ async fn rhythm_starts(scene: &Scene<'_>) {
 }
 
 /// Every object of ten seconds was read in each ten seconds, up to now.
-async fn rhythm_was_kept(scene: &Scene<'_>) {
+fn rhythm_was_kept(scene: &Scene<'_>) {
     for name in RHYTHM {
         let filter = Filter {
             name: Some(scene.key(name)),
