@@ -9,6 +9,7 @@
 mod failure;
 mod kubectl;
 mod process;
+mod scene;
 mod stage;
 mod story;
 mod tell;
