@@ -110,7 +110,7 @@ impl Scene<'_> {
     }
 
     /// The object's condition, if it has it.
-    pub async fn condition(&self, name: &str, type_: &str) -> Option<Condition> {
+    pub async fn condition_if_any(&self, name: &str, type_: &str) -> Option<Condition> {
         let object = self.objects().get(name).await.unwrap();
         let conditions = object.status.unwrap_or_default().conditions;
         conditions.into_iter().find(|found| found.type_ == type_)

@@ -3,12 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod actions;
+mod counting;
+mod drift;
 mod endpoint;
+mod faults;
 mod identity;
+mod interruption;
 mod operator;
+mod outage;
 mod ownership;
 mod rotation;
 mod scene;
+mod snapshot;
 mod tenancy;
 mod wait;
 mod world;

@@ -60,7 +60,8 @@ impl Operator {
             .append(true)
             .open(&setup.log)
             .unwrap();
-        let watch = "\"$@\" <&- & pid=$!; trap 'kill -TERM $pid; wait $pid; exit $?' TERM; \
+        let watch = "\"$@\" <&- & pid=$!; \
+                     trap 'kill -TERM $pid; wait $pid; code=$?; kill %2; exit $code' TERM; \
                      { cat >/dev/null <&3; kill -KILL $pid 2>/dev/null; } & \
                      wait $pid; code=$?; kill %2 2>/dev/null; exit $code";
         let child = Command::new("bash")
@@ -91,19 +92,26 @@ impl Operator {
     pub fn stop(mut self) -> (Option<i32>, Duration) {
         let start = std::time::Instant::now();
         self.signal("TERM");
+        // Waiting closes the pipe otherwise, and then the watchdog kills.
+        let pipe = self.child.stdin.take();
         let status = self.child.wait().unwrap();
+        drop(pipe);
         (status.code(), start.elapsed())
     }
 
-    /// Stops it and starts it again, with the same log.
+    /// Stops it and starts it again, with a log of its own.
     pub async fn restart(self) -> Self {
-        let setup = self.setup.clone();
+        let setup = self.successor();
         self.stop();
-        Self::start(Setup {
-            log: next_log(&setup.log),
-            ..setup
-        })
-        .await
+        Self::start(setup).await
+    }
+
+    /// How it would be started again, with a log of its own.
+    pub fn successor(&self) -> Setup {
+        Setup {
+            log: next_log(&self.setup.log),
+            ..self.setup.clone()
+        }
     }
 
     /// Everything it has logged since its start.

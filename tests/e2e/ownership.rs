@@ -74,7 +74,7 @@ async fn stays(scene: &Scene<'_>, name: &str, metadata: Value) {
     scene
         .wait_condition(name, "Ready", "True", "SecretReady")
         .await;
-    let stalled = scene.condition(name, "Stalled").await;
+    let stalled = scene.condition_if_any(name, "Stalled").await;
     assert_eq!(stalled, None, "{name}");
 }
 
