@@ -323,7 +323,10 @@ async fn a_revoked_access_key_leaves_the_secret_alone_and_a_rotated_one_heals_at
             .wait_condition("db", "Fresh", "False", "AuthenticationFailed")
             .await;
         assert!(message.contains("InvalidAccessKeyId.NotFound"), "{message}");
-        assert_eq!(scene.condition_if_any("db", "Ready").await.unwrap().status, "True");
+        assert_eq!(
+            scene.condition_if_any("db", "Ready").await.unwrap().status,
+            "True"
+        );
         untouched(&scene, "db", &secret).await;
     };
     cloud.revoke_key(&ids[0]).unwrap();
@@ -409,5 +412,8 @@ async fn a_credential_secret_that_is_missing_or_incomplete_is_named_and_heals() 
     scene
         .wait_condition("db", "Fresh", "False", "StoreNotReady")
         .await;
-    assert_eq!(scene.condition_if_any("db", "Ready").await.unwrap().status, "True");
+    assert_eq!(
+        scene.condition_if_any("db", "Ready").await.unwrap().status,
+        "True"
+    );
 }

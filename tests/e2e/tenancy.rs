@@ -193,7 +193,10 @@ async fn a_namespaces_label_admits_and_shuts_out_and_wakes_nobody_else() {
     team.label("team", json!("z")).await;
     team.wait_condition("db", "Fresh", "False", "StoreDenied")
         .await;
-    assert_eq!(team.condition_if_any("db", "Ready").await.unwrap().status, "True");
+    assert_eq!(
+        team.condition_if_any("db", "Ready").await.unwrap().status,
+        "True"
+    );
     assert_eq!(team.secret("db").await.unwrap(), secret);
     // Shut out, it asks no more, not even when somebody wants it to.
     let calls = team.calls("db");
@@ -322,7 +325,10 @@ async fn a_changed_store_wakes_its_dependents_and_nobody_else() {
         .await;
     assert!(message.contains("Forbidden.RAM"), "{message}");
     assert!(scene.calls("db") > calls);
-    assert_eq!(scene.condition_if_any("db", "Ready").await.unwrap().status, "True");
+    assert_eq!(
+        scene.condition_if_any("db", "Ready").await.unwrap().status,
+        "True"
+    );
     // And back, which heals without waiting for a ladder.
     scene
         .apply(&scene.store("second", scene.rrsa("reader")))
