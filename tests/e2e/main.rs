@@ -1,6 +1,6 @@
 //! The operator as a process of its own, against a real API server and simulated clouds.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod access_key;
 mod actions;
