@@ -53,6 +53,8 @@ struct Round {
     /// The Secret was written, be it only what it says about itself.
     wrote: bool,
     asked: bool,
+    /// The API server refused the Secret, which is tried again after this long.
+    again: Option<Duration>,
 }
 
 // === impl Ended ===
@@ -85,6 +87,7 @@ impl Round {
             written: false,
             wrote: false,
             asked: false,
+            again: None,
         }
     }
 }
@@ -186,17 +189,17 @@ async fn settle(
         }
     };
     let settled = round.standing == Standing::Settled;
-    let wrote = round.wrote;
+    let (wrote, again) = (round.wrote, round.again);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
     // The Secret was not looked at since it was written by another process or changed by a hand.
     let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
-    Ok(if unverified {
-        Ended::Again(Duration::ZERO)
-    } else {
-        Ended::Done
+    Ok(match again {
+        Some(wait) => Ended::Again(wait),
+        None if unverified => Ended::Again(Duration::ZERO),
+        None => Ended::Done,
     })
 }
 
@@ -251,8 +254,15 @@ async fn apply(
         Ok(Fate::Refused(problem)) => {
             context.managed.end(&target, &writing, None);
             memory.blocked = problem.reason == Reason::TargetConflict;
+            let again = if memory.blocked {
+                None
+            } else {
+                let lasting = memory.refused();
+                Some(lasting.ok_or(apply::WriteError::Passing(problem.message.clone()))?)
+            };
             return Ok(Round {
                 asked: true,
+                again,
                 ..Round::standing(Standing::Failed(problem))
             });
         }
@@ -264,6 +274,7 @@ async fn apply(
         memory.repaired(Instant::now());
     }
     memory.blocked = false;
+    memory.accepted();
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
@@ -274,6 +285,7 @@ async fn apply(
         written,
         wrote: true,
         asked: true,
+        again: None,
     })
 }
 
