@@ -1,4 +1,10 @@
 //! The operator as a process of its own, against a real API server and simulated clouds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helpers of tests fail as tests do"
+)]
 
 mod counting;
 mod drift;

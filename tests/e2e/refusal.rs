@@ -39,7 +39,7 @@ async fn a_refused_secret_is_told_and_made_when_it_is_allowed() {
     assert!(!message.contains("canary"), "{message}");
     let params = DeleteParams::default();
     quotas.delete("none", &params).await.unwrap();
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     scene
         .wait_condition_for(limit, "db", "Ready", "True", "SecretReady")
         .await;

@@ -12,7 +12,7 @@ use super::snapshot::NEVER;
 use super::world::World;
 
 /// A hang takes two calls to their deadlines: the batch's, and the culprit's own.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_mins(1);
 /// The parameter that is struck.
 pub const VICTIM: &str = "victim";
 /// Those that travel with it.
