@@ -279,6 +279,10 @@ async fn apply(
             } else {
                 memory.refusals.saturating_add(1)
             };
+            // An API server that has just started refuses what it does not know its rules for yet.
+            if memory.refusals == 1 {
+                return Err(apply::WriteError::Passing("a first refusal".to_owned()).into());
+            }
             return Ok(Round {
                 asked: true,
                 ..Round::standing(Standing::Failed(problem))
