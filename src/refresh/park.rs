@@ -138,15 +138,29 @@ impl Table {
         now: Now,
     ) {
         for id in self.groups_of(identity) {
-            let rows = match self.groups.get_mut(&id) {
-                Some(group) => group.give_up(now.at),
-                None => Vec::new(),
-            };
-            for row in rows {
-                self.fail_parked(row, error, until, now.at, now);
-            }
-            self.note(id, now.at);
+            self.hold_back_group(id, error, until, now);
         }
+    }
+
+    /// What has come due in a group since its identity was parked has the identity's failure too.
+    /// Says whether the group is held back.
+    pub(super) fn hold_back_due(&mut self, id: GroupId, now: Now) -> bool {
+        let Some((error, until)) = self.parked(id).filter(|(_, until)| *until > now.at) else {
+            return false;
+        };
+        self.hold_back_group(id, &error, until, now);
+        true
+    }
+
+    fn hold_back_group(&mut self, id: GroupId, error: &Arc<CallError>, until: Instant, now: Now) {
+        let rows = match self.groups.get_mut(&id) {
+            Some(group) => group.give_up(now.at),
+            None => Vec::new(),
+        };
+        for row in rows {
+            self.fail_parked(row, error, until, now.at, now);
+        }
+        self.note(id, now.at);
     }
 
     fn groups_of(&self, identity: IdentityId) -> Vec<GroupId> {
