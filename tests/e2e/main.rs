@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod access_key;
 mod actions;
 mod canary;
 mod command_line;
@@ -11,6 +12,7 @@ mod endpoint;
 mod faults;
 mod hostile;
 mod identity;
+mod input;
 mod interruption;
 mod isolation;
 mod leaks;
@@ -18,6 +20,8 @@ mod operator;
 mod outage;
 mod ownership;
 mod proxy;
+mod rbac;
+mod rename;
 mod rotation;
 mod scene;
 mod service;
