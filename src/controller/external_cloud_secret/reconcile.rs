@@ -277,10 +277,6 @@ async fn apply(
                 let lasting = memory.refused();
                 Some(lasting.ok_or(apply::WriteError::Passing(problem.message.clone()))?)
             };
-            // An API server that has just started refuses what it does not know its rules for yet.
-            if memory.refusals == 1 {
-                return Err(apply::WriteError::Passing("a first refusal".to_owned()).into());
-            }
             return Ok(Round {
                 asked: true,
                 again,
