@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::Shared;
+use futures::future::{BoxFuture, Shared};
 use kube::Client;
 use kube_runtime::reflector;
 use ring::rand::SystemRandom;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use crate::args::RunArgs;
@@ -39,6 +40,8 @@ mod connection;
 
 /// How long one call to a cloud may take, its credentials and retries included.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
+/// How long the API server may take to answer what is asked before anything runs.
+const START: Duration = Duration::from_secs(30);
 /// How long running reconciles may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(4);
 /// Why the operator does not run. Each says in one line what to do.
@@ -63,11 +66,17 @@ pub enum AppError {
         /// What it said.
         reason: String,
     },
+    /// The API server answered the first question and then no more.
+    #[error("the API server does not answer within {} s", START.as_secs())]
+    Slow,
     /// The operator's namespace is missing.
     #[error(
         "the operator's namespace {0} does not exist; create it, or name another with --namespace"
     )]
     NoNamespace(String),
+    /// The namespace that names the cluster cannot be read.
+    #[error("the namespace kube-system cannot be read: {0}; name the cluster with --cluster-name")]
+    NoClusterName(String),
     /// The digest key.
     #[error(transparent)]
     DigestKey(#[from] digest_key::DigestKeyError),
@@ -83,6 +92,9 @@ pub enum AppError {
     /// The metrics.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// A part stopped by itself, which none does in health.
+    #[error("{0} ended unexpectedly; the log says where")]
+    Ended(&'static str),
 }
 
 /// What `/readyz` and `/metrics` show.
@@ -118,8 +130,8 @@ pub async fn run(
     let listen = |error| AppError::Listen(address, error);
     let start = async {
         let server = Server::bind(address).await.map_err(listen)?;
-        let parts = Parts::build(args, environment).await?;
-        Ok::<_, AppError>((server, parts))
+        let built = tokio::time::timeout(START, Parts::build(args, environment)).await;
+        Ok::<_, AppError>((server, built.map_err(|_| AppError::Slow)??))
     };
     let (server, parts) = tokio::select! {
         started = start => started?,
@@ -129,8 +141,7 @@ pub async fn run(
     let address = server.address().map_err(listen)?;
     let namespace = &parts.context.resolver.rules.operator_namespace;
     tracing::info!(%address, %namespace, version = env!("CARGO_PKG_VERSION"), "started");
-    parts.run(server, stop).await;
-    Ok(())
+    parts.run(server, stop).await
 }
 
 /// Everything that runs, built and not yet started.
@@ -158,7 +169,7 @@ impl Parts<()> {
         let key = digest_key::load(&client, &namespace, &*random).await?;
         let cluster_name = match args.cluster_name.clone() {
             Some(name) => name,
-            None => cluster_name(&client).await,
+            None => cluster_name(&client).await?,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new()?);
@@ -230,7 +241,7 @@ impl<Publish: Future<Output = ()> + Send + 'static> Parts<Publish> {
         self,
         server: Server,
         stop: impl Future<Output = ()> + Clone + Send + Sync + 'static,
-    ) {
+    ) -> Result<(), AppError> {
         let Self {
             context,
             external,
@@ -251,37 +262,43 @@ impl<Publish: Future<Output = ()> + Send + 'static> Parts<Publish> {
             filled: filled.clone(),
             census,
         };
-        let background = [
-            tokio::spawn(async move { drop(server.serve(Arc::new(shown)).await) }),
-            tokio::spawn(publish),
-            tokio::spawn(hub.run(stop.clone())),
-            tokio::spawn(watch::secrets(Arc::clone(&context), filled.clone())),
-            tokio::spawn(watch::namespaces(Arc::clone(&context), filled.clone())),
-            tokio::spawn(watch::named(Arc::clone(&context), woken.named)),
-            tokio::spawn(run::stores(
-                Arc::clone(&context),
-                stores,
-                woken.stores,
-                filled.clone(),
-                stop.clone(),
-            )),
-        ];
-        let objects = tokio::spawn(run::external_cloud_secrets(
-            context,
-            external,
-            (woken.objects, woken.hub),
-            filled,
-            stop.clone(),
-        ));
-        stop.await;
+        let mut tasks = JoinSet::new();
+        let mut spawn = |name: &'static str, task: BoxFuture<'static, ()>| {
+            tasks.spawn(task.map(move |()| name));
+        };
+        let serve = async move { drop(server.serve(Arc::new(shown)).await) };
+        spawn("the HTTP server", serve.boxed());
+        spawn("the events", publish.boxed());
+        spawn("the hub", hub.run(stop.clone()).boxed());
+        let secrets = watch::secrets(Arc::clone(&context), filled.clone());
+        spawn("the watch of Secrets", secrets.boxed());
+        let namespaces = watch::namespaces(Arc::clone(&context), filled.clone());
+        spawn("the watch of namespaces", namespaces.boxed());
+        let named = watch::named(Arc::clone(&context), woken.named);
+        spawn("the watches by name", named.boxed());
+        let shared = Arc::clone(&context);
+        let stores = run::stores(shared, stores, woken.stores, filled.clone(), stop.clone());
+        spawn("the stores", stores.boxed());
+        let woken = (woken.objects, woken.hub);
+        let objects = run::external_cloud_secrets(context, external, woken, filled, stop.clone());
+        let mut objects = tokio::spawn(objects);
+        let ended = tokio::select! {
+            biased;
+            () = stop => None,
+            // None of these ends by itself, unless by a panic: a process that is half dead says so.
+            task = tasks.join_next() => Some(task.and_then(Result::ok).unwrap_or("a task")),
+            _ = &mut objects => Some("the objects"),
+        };
+        if let Some(task) = ended {
+            return Err(AppError::Ended(task));
+        }
         tracing::info!("stopping");
         // What a reconcile has begun is finished; whatever is left is finished by the next process.
         if tokio::time::timeout(DRAIN, objects).await.is_err() {
             tracing::warn!("some reconciles did not end in time");
         }
-        for task in background {
-            task.abort();
-        }
+        tasks.abort_all();
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use kube::{Api, Client, Config};
 
 use super::AppError;
 use crate::args::RunArgs;
+use crate::controller::named::WATCH_SECONDS;
 use crate::controller::reason;
 
 /// How long the API server may take to answer the first question.
@@ -18,8 +19,12 @@ const OUTSIDE_NAMESPACE: &str = "external-cloud-secrets";
 /// A client, and the operator's namespace, both of which were seen to work.
 pub(super) async fn connect(args: &RunArgs) -> Result<(Client, String), AppError> {
     let mut config = Config::infer().await.map_err(|_| unusable())?;
-    // Half-open connections end by these; reconciles have a deadline of their own.
     config.connect_timeout = Some(Duration::from_secs(5));
+    // A connection that went dead ends here: watches bring something, or end, before.
+    config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_SECONDS) + 15));
+    config.reset_reader_on_write = true;
+    // Whoever asks has a ladder of its own; a request that waits in here would hold its place.
+    config.default_retry = false;
     let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let namespace = args.namespace.clone().unwrap_or_else(|| {
         if inside {
@@ -62,20 +67,14 @@ fn unusable() -> AppError {
 }
 
 /// The first part of the UID of kube-system, which is as good as a name for a cluster.
-pub(super) async fn cluster_name(client: &Client) -> String {
+///
+/// # Errors
+/// When it cannot be read: another name would be another session for every identity.
+pub(super) async fn cluster_name(client: &Client) -> Result<String, AppError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found = namespaces
-        .get_metadata_opt("kube-system")
-        .await
-        .ok()
-        .flatten();
-    let uid = found
-        .and_then(|found| found.metadata.uid)
-        .unwrap_or_default();
+    let found = namespaces.get_metadata("kube-system").await;
+    let found = found.map_err(|error| AppError::NoClusterName(reason(&error)))?;
+    let uid = found.metadata.uid.unwrap_or_default();
     let first = uid.split('-').next().unwrap_or_default();
-    if first.is_empty() {
-        "cluster".to_owned()
-    } else {
-        first.to_owned()
-    }
+    Ok(first.to_owned())
 }

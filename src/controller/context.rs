@@ -150,10 +150,10 @@ impl Namespaces {
         }
     }
 
-    /// The labels of `namespace`.
-    pub fn labels(&self, namespace: &str) -> BTreeMap<String, String> {
+    /// The labels of `namespace`, if it was seen.
+    pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(namespace).cloned().unwrap_or_default()
+        known.get(namespace).cloned()
     }
 }
 

@@ -59,6 +59,14 @@ pub enum Dependent {
     Store(StoreId),
 }
 
+/// What one dependent looks at, noted before it looks: a change in between is a wake, not a loss.
+#[derive(Debug)]
+pub struct Notes<'a> {
+    index: &'a Dependencies,
+    dependent: Dependent,
+    needs: BTreeSet<Dependency>,
+}
+
 /// The index.
 #[derive(Debug, Default)]
 pub struct Dependencies(Mutex<Index>);
@@ -75,6 +83,11 @@ impl Dependencies {
     /// Replaces what `dependent` depends on.
     pub fn set(&self, dependent: Dependent, needs: BTreeSet<Dependency>) {
         self.lock().set(dependent, needs);
+    }
+
+    /// Adds to what `dependent` depends on.
+    pub fn add(&self, dependent: &Dependent, need: Dependency) {
+        self.lock().add(dependent, need);
     }
 
     /// Forgets `dependent`.
@@ -99,9 +112,49 @@ impl Dependencies {
     }
 }
 
+// === impl Notes ===
+
+impl<'a> Notes<'a> {
+    /// Begins to note what `dependent` looks at.
+    pub fn of(index: &'a Dependencies, dependent: Dependent) -> Self {
+        let needs = BTreeSet::new();
+        Self {
+            index,
+            dependent,
+            needs,
+        }
+    }
+
+    /// Notes `need`, which is about to be looked at.
+    pub fn note(&mut self, need: Dependency) {
+        self.index.add(&self.dependent, need.clone());
+        self.needs.insert(need);
+    }
+
+    /// What was noted.
+    #[cfg(test)]
+    pub fn into_needs(self) -> BTreeSet<Dependency> {
+        self.needs
+    }
+
+    /// Forgets what was noted by an earlier look and not by this one.
+    pub fn finish(self) {
+        self.index.set(self.dependent, self.needs);
+    }
+}
+
 // === impl Index ===
 
 impl Index {
+    fn add(&mut self, dependent: &Dependent, need: Dependency) {
+        let needed_by = self.needed_by.entry(need.clone()).or_default();
+        needed_by.insert(dependent.clone());
+        self.needs
+            .entry(dependent.clone())
+            .or_default()
+            .insert(need);
+    }
+
     fn set(&mut self, dependent: Dependent, needs: BTreeSet<Dependency>) {
         let old = self.needs.remove(&dependent).unwrap_or_default();
         for dependency in old.difference(&needs) {
@@ -134,6 +187,25 @@ mod tests {
 
     fn namespace(name: &str) -> Dependency {
         Dependency::Namespace(name.to_owned())
+    }
+
+    #[test]
+    fn what_is_noted_counts_at_once_and_what_is_not_noted_again_is_forgotten() {
+        let index = Dependencies::default();
+        let mut notes = Notes::of(&index, object("a"));
+        notes.note(namespace("x"));
+        assert_eq!(index.of(&namespace("x")), [object("a")]);
+        notes.finish();
+        let mut notes = Notes::of(&index, object("a"));
+        notes.note(namespace("y"));
+        assert_eq!(
+            index.of(&namespace("x")),
+            [object("a")],
+            "until the look is over"
+        );
+        notes.finish();
+        assert!(index.of(&namespace("x")).is_empty());
+        assert_eq!(index.of(&namespace("y")), [object("a")]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::dependency::{Named, NamedKind};
 use super::external_cloud_secret::ownership::SecretFacts;
+use super::watch::watch_failed;
 use crate::secret_bytes::SecretBytes;
 
 /// How many objects are watched, for each watch is a connection; the others are looked at now and
@@ -112,8 +113,13 @@ impl NamedObjects {
             data.map(|(name, value)| (name, SecretBytes::new(value.0)))
                 .collect(),
         );
-        if let Some(entry) = self.lock().get_mut(named) {
-            entry.meta = Some(facts);
+        // Where the watch knows of another version, it has spoken since: this one is used once and
+        // not kept, for no other event may come.
+        let current = |entry: &&mut Entry| {
+            let known = entry.meta.as_ref().map(|meta| &meta.resource_version);
+            known == Some(&facts.resource_version)
+        };
+        if let Some(entry) = self.lock().get_mut(named).filter(current) {
             entry.content = Some(Arc::clone(&content));
         }
         Ok(Some(content))
@@ -160,7 +166,7 @@ impl NamedObjects {
                 Ok(Event::Init) => listed = None,
                 Ok(Event::InitApply(found)) => listed = Some(found.metadata),
                 Ok(Event::InitDone) => self.changed(&named, listed.take().as_ref()),
-                Err(error) => tracing::debug!(name = named.name, %error, "watch by name failed"),
+                Err(error) => watch_failed("an object by name", &error),
             }
         }
     }

@@ -124,6 +124,9 @@ async fn of_kind<K>(
                 };
                 let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
                 for store in changes.observe(event, id, version) {
+                    // The store itself is looked at too: when a list came in pages, it was announced
+                    // before the cache held it, and when it is gone, nobody else notices.
+                    let _ = watching.wakers.stores.send(store.clone());
                     watching.wake(&Dependency::Store(store));
                 }
                 if matches!(event, Event::InitDone) {
@@ -150,15 +153,26 @@ async fn of_kind<K>(
                 Ok::<_, std::convert::Infallible>(reconcile_store(&context, &id).await)
             },
             |_, _, _| Action::await_change(),
-            context,
+            Arc::clone(&context),
         )
-        .for_each(|_| async {})
+        .for_each(|result| {
+            if let Err(controller::Error::ObjectNotFound(gone)) = result {
+                let namespace = gone.namespace.unwrap_or_default();
+                let name = gone.name;
+                let gone = StoreId {
+                    kind,
+                    namespace,
+                    name,
+                };
+                context.dependencies.remove(&Dependent::Store(gone));
+            }
+            std::future::ready(())
+        })
         .await;
 }
 
 async fn reconcile_store(context: &Context, id: &StoreId) -> Action {
     let Some(store) = context.store(id) else {
-        context.dependencies.remove(&Dependent::Store(id.clone()));
         return Action::await_change();
     };
     let outcome = guarded(store::reconcile::reconcile(context, &store)).await;
@@ -195,16 +209,32 @@ pub async fn external_cloud_secrets(
     let events = pruned(watcher(api, config()))
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(Event::Delete(object)) => forget(&watching, &key_of(object)),
+            Ok(Event::Delete(object)) => {
+                let key = key_of(object);
+                forget(&watching, &key);
+                // A reconcile that runs now may note the object again; the one after it finds
+                // nothing and forgets it for good.
+                let _ = watching.wakers.objects.send(key);
+            }
             Ok(Event::InitDone) => {
                 let known: BTreeSet<ObjectKey> =
                     objects.state().iter().map(|o| key_of(o)).collect();
                 let remembered = watching.memories.objects();
-                remembered
-                    .iter()
-                    .filter(|key| !known.contains(key))
-                    .for_each(|key| forget(&watching, key));
+                for gone in remembered.iter().filter(|key| !known.contains(key)) {
+                    forget(&watching, gone);
+                    let _ = watching.wakers.objects.send(gone.clone());
+                }
+                // Objects were announced page by page while the cache still held the old list: now
+                // that it holds the new one, all are looked at. A settled one costs no call.
+                for key in known {
+                    let _ = watching.wakers.objects.send(key);
+                }
                 filled.done("external cloud secrets");
+            }
+            Ok(Event::Apply(object)) => {
+                if let Some(version) = object.resource_version() {
+                    watching.memories.shown(&key_of(object), &version);
+                }
             }
             Ok(_) => {}
             Err(error) => watch_failed("external cloud secrets", error),
@@ -231,9 +261,15 @@ pub async fn external_cloud_secrets(
                 Ok::<_, std::convert::Infallible>(reconcile_object(&context, &object).await)
             },
             |_, _, _| Action::await_change(),
-            context,
+            Arc::clone(&context),
         )
-        .for_each(|_| async {})
+        .for_each(|result| {
+            if let Err(controller::Error::ObjectNotFound(gone)) = result {
+                let namespace = gone.namespace.unwrap_or_default();
+                forget(&context, &ObjectKey::new(&namespace, &gone.name));
+            }
+            std::future::ready(())
+        })
         .await;
 }
 

@@ -123,6 +123,14 @@ impl Held {
         }
     }
 
+    /// What is remembered of the value.
+    pub fn seen(&self) -> Seen {
+        Seen {
+            digest: self.digest,
+            version: self.fetched.version.as_deref().map(Arc::from),
+        }
+    }
+
     /// A value of no hub, for tests of what is made of values.
     #[cfg(test)]
     pub(crate) fn alone(value: &str, digest: Digest) -> Arc<Self> {
@@ -194,8 +202,9 @@ impl Row {
         let before = match self.position(object) {
             Ok(at) => {
                 let subscriber = &mut self.subscribers[at];
-                // What was applied is forgotten only for something newer.
-                subscriber.applied = applied.or(subscriber.applied);
+                // What this process applied is newer than what a status says, which may not have
+                // been written.
+                subscriber.applied = subscriber.applied.or(applied);
                 std::mem::replace(&mut subscriber.interval, interval)
             }
             Err(at) => {

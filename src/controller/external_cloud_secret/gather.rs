@@ -1,11 +1,11 @@
 //! What a reconcile reads: the object's stores, identities and Secret. It writes nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
 
+use super::inputs::place_of;
 use super::ownership::SecretFacts;
 use super::plan;
 use super::problem::Problem;
@@ -13,7 +13,7 @@ use crate::api::{
     DataEntry, ExternalCloudSecret, ExternalCloudSecretStatus, Reason, StoreKind, interval,
 };
 use crate::controller::context::Context;
-use crate::controller::dependency::{Dependency, Dependent, Named, NamedKind, StoreId};
+use crate::controller::dependency::{Dependency, Dependent, Named, NamedKind, Notes, StoreId};
 use crate::controller::store::admission::admit;
 use crate::controller::store::resolve::StoreError;
 use crate::provider::{RemoteKey, registry};
@@ -53,22 +53,21 @@ pub async fn gather(
     let namespace = object.namespace().unwrap_or_default();
     let key = ObjectKey::new(&namespace, &object.name_any());
     let target = ObjectKey::new(&namespace, &object.target_name());
-    let mut looked_at = BTreeSet::from([
-        Dependency::Target(target.clone()),
-        Dependency::Namespace(namespace.clone()),
-    ]);
-    let secret = secret(context, &target, blocked, &mut looked_at).await;
+    let mut notes = Notes::of(&context.dependencies, Dependent::Object(key));
+    notes.note(Dependency::Target(target.clone()));
+    notes.note(Dependency::Namespace(namespace.clone()));
+    let secret = secret(context, &target, blocked, &mut notes).await;
     let mut places = Vec::new();
     let mut needs = Ok(Vec::new());
     let mut unasked = None;
-    let applied = plan::applied(&context.key, status, object.spec.data.len());
+    let applied = plan::applied(&context.key, status, &object.spec);
     if namespace == context.resolver.rules.operator_namespace {
         let message = "objects in the operator's own namespace are not served; move it to another";
         needs = Err(Problem::new(Reason::InvalidSpec, message));
     }
     for (entry, applied) in object.spec.data.iter().zip(applied) {
         let Ok(list) = &mut needs else { break };
-        match entry_need(context, object, entry, &namespace, &mut looked_at).await {
+        match entry_need(context, object, entry, &namespace, &mut notes).await {
             Ok((need, place)) => {
                 list.push(Need { applied, ..need });
                 places.push(place);
@@ -80,8 +79,7 @@ pub async fn gather(
             }
         }
     }
-    // Noted before anything can fail, so that the change which helps also wakes the object.
-    context.dependencies.set(Dependent::Object(key), looked_at);
+    notes.finish();
     match (unasked, secret) {
         (Some(what), _) => Err(Unasked(what)),
         (None, Err(unasked)) => Err(unasked),
@@ -97,7 +95,7 @@ async fn secret(
     context: &Context,
     target: &ObjectKey,
     blocked: bool,
-    looked_at: &mut BTreeSet<Dependency>,
+    notes: &mut Notes<'_>,
 ) -> Result<Option<SecretFacts>, Unasked> {
     if let Some(facts) = context.managed.get(target) {
         return Ok(Some(facts));
@@ -111,7 +109,7 @@ async fn secret(
         namespace: target.namespace.to_string(),
         name: target.name.to_string(),
     };
-    looked_at.insert(Dependency::Named(named.clone()));
+    notes.note(Dependency::Named(named.clone()));
     let found = context.named.metadata(&named).await;
     found.map_err(|_| Unasked(format!("Secret {target}")))
 }
@@ -121,7 +119,7 @@ async fn entry_need(
     object: &ExternalCloudSecret,
     entry: &DataEntry,
     namespace: &str,
-    looked_at: &mut BTreeSet<Dependency>,
+    notes: &mut Notes<'_>,
 ) -> Result<(Need, (String, Option<String>)), EntryError> {
     let name = &entry.secret_key;
     let problem = |reason, message: String| EntryError::Problem(Problem::new(reason, message));
@@ -140,7 +138,7 @@ async fn entry_need(
         name: reference.name.clone(),
     };
     let what = format!("{} {}", kind.as_str(), reference.name);
-    looked_at.insert(Dependency::Store(id.clone()));
+    notes.note(Dependency::Store(id.clone()));
     let Some(store) = context.store(&id) else {
         return Err(problem(
             Reason::StoreNotFound,
@@ -148,7 +146,9 @@ async fn entry_need(
         ));
     };
     if let Some(conditions) = store.conditions() {
+        // A namespace that is not seen yet is not one without labels: a selector may mean those.
         let labels = context.namespaces.labels(namespace);
+        let labels = labels.ok_or_else(|| EntryError::Unasked(format!("Namespace {namespace}")))?;
         admit(conditions, namespace, &labels, &entry.remote_ref.key).map_err(|refusal| {
             problem(
                 Reason::StoreDenied,
@@ -161,7 +161,7 @@ async fn entry_need(
     }
     let resolved = context
         .resolver
-        .origin(&store, Some(namespace), looked_at)
+        .origin(&store, Some(namespace), notes)
         .await;
     let origin = resolved.map_err(|error| match error {
         StoreError::Unasked(what) => EntryError::Unasked(what),
@@ -186,7 +186,7 @@ async fn entry_need(
         stage: None,
     };
     let region = registry::place(store.provider()).map(|place| place.region);
-    let place = (format!("{}/{}", kind.as_str(), reference.name), region);
+    let place = (place_of(reference), region);
     Ok((
         Need {
             origin: Arc::new(origin),

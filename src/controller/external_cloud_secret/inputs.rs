@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::api::ExternalCloudSecretSpec;
+use crate::api::{ExternalCloudSecretSpec, StoreRef};
 use crate::digest::{Digest, DigestKey, Domain};
 use crate::secret_bytes::SecretBytes;
 
@@ -85,6 +85,11 @@ impl AppliedDigest {
     }
 }
 
+/// A store as status names it, `KIND/NAME`.
+pub fn place_of(store: &StoreRef) -> String {
+    format!("{}/{}", store.kind().as_str(), store.name)
+}
+
 /// The digest of everything that decides what the Secret holds: which values become which keys.
 pub fn inputs_digest(
     key: &DigestKey,
@@ -95,6 +100,12 @@ pub fn inputs_digest(
     let mut parts: Vec<Vec<u8>> = vec![target.as_bytes().to_vec()];
     for (entry, digest) in spec.data.iter().zip(values) {
         parts.push(entry.secret_key.clone().into_bytes());
+        // The reference itself, so that a digest of another one never passes for it.
+        let store = spec.store_of(entry).map(place_of);
+        parts.push(store.unwrap_or_default().into_bytes());
+        parts.push(entry.remote_ref.key.clone().into_bytes());
+        let version = entry.remote_ref.version.as_ref();
+        parts.push(version.map_or_else(Vec::new, |text| format!("={text}").into_bytes()));
         let property = entry.remote_ref.property.as_ref();
         parts.push(property.map_or_else(Vec::new, |text| format!("={text}").into_bytes()));
         parts.push(digest.as_bytes().to_vec());

@@ -41,6 +41,8 @@ pub struct Memory {
     pub failures: u32,
     /// The last status written, until the watch shows it.
     pub status: Option<WrittenStatus>,
+    /// The newest version of the object that the cache has shown.
+    shown: u64,
     /// The turn for a look at the Secret.
     pub look_at: Option<Instant>,
     repairs: u32,
@@ -51,8 +53,8 @@ pub struct Memory {
 /// A status that the cache may not show yet.
 #[derive(Debug, Clone)]
 pub struct WrittenStatus {
-    /// The object's version in the cache when it was written.
-    pub before: String,
+    /// The object's version that the write made.
+    pub version: String,
     /// What was written.
     pub status: ExternalCloudSecretStatus,
 }
@@ -102,6 +104,24 @@ impl Memory {
     }
 }
 
+// === impl WrittenStatus ===
+
+impl WrittenStatus {
+    /// Whether a cache that holds `version` of the object shows this status, or a later one.
+    /// Resource versions of one resource are numbers that grow (KEP-5504).
+    pub fn is_shown_by(&self, version: &str) -> bool {
+        let (shown, written) = (version.parse::<u64>(), self.version.parse::<u64>());
+        matches!((shown, written), (Ok(shown), Ok(written)) if shown >= written)
+            || version == self.version
+    }
+
+    fn was_shown(&self, newest: u64) -> bool {
+        self.version
+            .parse::<u64>()
+            .is_ok_and(|written| newest >= written)
+    }
+}
+
 // === impl Memories ===
 
 impl Memories {
@@ -122,8 +142,23 @@ impl Memories {
     pub fn keep(&self, object: &ObjectKey, memory: Memory) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get_mut(object).filter(|known| known.uid == memory.uid) {
-            let failures = known.failures;
-            *known = Memory { failures, ..memory };
+            let (failures, shown) = (known.failures, known.shown);
+            *known = Memory {
+                failures,
+                shown,
+                ..memory
+            };
+            // The watch may have been faster than the write's answer.
+            known.status.take_if(|written| written.was_shown(shown));
+        }
+    }
+
+    /// The cache shows `version` of `object`: a status written by then need not be remembered.
+    pub fn shown(&self, object: &ObjectKey, version: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(memory), Ok(version)) = (all.get_mut(object), version.parse()) {
+            memory.shown = version;
+            memory.status.take_if(|written| written.was_shown(version));
         }
     }
 

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use super::inputs::{AppliedDigest, Data, Inputs, data_digest, inputs_digest};
+use super::inputs::{AppliedDigest, Data, Inputs, data_digest, inputs_digest, place_of};
 use super::ownership::{Ownership, SecretFacts};
 use super::problem::Problem;
 use super::render::render;
 use crate::api::condition::{FRESH, READY, find_condition, is_true};
-use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason, names};
+use crate::api::{
+    DataEntry, ExternalCloudSecret, ExternalCloudSecretSpec, ExternalCloudSecretStatus, Reason,
+    names,
+};
 use crate::digest::{Digest, DigestKey};
 use crate::provider::CallError;
-use crate::refresh::{Held, Join, View};
+use crate::refresh::{Held, Join, Seen, View};
 
 /// Everything that was gathered about one object.
 #[derive(Debug)]
@@ -160,6 +163,11 @@ impl Facts<'_> {
         };
         // Under another digest key, or with more entries than status holds, the condition's word
         // has to do until the values are read at their slots.
+        if let Some(seen) = self.seen()
+            && self.is_made_of(inputs, &seen)
+        {
+            return true;
+        }
         let entries = &self.status.entries;
         if !inputs.is_under(self.key) || entries.len() != self.object.spec.data.len() {
             return said;
@@ -170,9 +178,29 @@ impl Facts<'_> {
         })
     }
 
+    /// What the hub has read of every entry, if the Secret was made of exactly that.
+    pub fn held_by_secret(&self) -> Option<Vec<Seen>> {
+        let inputs = self.secret?.inputs.as_ref()?;
+        self.seen().filter(|seen| self.is_made_of(inputs, seen))
+    }
+
+    fn seen(&self) -> Option<Vec<Seen>> {
+        let seen = |view: &View| match view {
+            View::Fresh(seen) => Some(seen.clone()),
+            View::Unknown | View::Failed(_) => None,
+        };
+        let all: Option<Vec<Seen>> = self.views.iter().map(seen).collect();
+        all.filter(|all| all.len() == self.object.spec.data.len())
+    }
+
+    fn is_made_of(&self, inputs: &Inputs, seen: &[Seen]) -> bool {
+        let digests: Vec<Digest> = seen.iter().map(|seen| seen.digest).collect();
+        inputs.made_of(self.key, self.inputs(&digests))
+    }
+
     /// The digests that status says were applied, in the order of `spec.data`.
     pub fn applied(&self) -> Vec<Option<Digest>> {
-        applied(self.key, self.status, self.object.spec.data.len())
+        applied(self.key, self.status, &self.object.spec)
     }
 
     fn standing_problem(&self) -> Option<Problem> {
@@ -228,19 +256,21 @@ impl Facts<'_> {
     }
 }
 
-/// The digests in `status`, for an object of `entries` entries.
+/// The digests that `status` says were applied, in the order of `spec.data`: those whose entry is
+/// of the same key of the same store.
 pub fn applied(
     key: &DigestKey,
     status: &ExternalCloudSecretStatus,
-    entries: usize,
+    spec: &ExternalCloudSecretSpec,
 ) -> Vec<Option<Digest>> {
-    let read = |i: usize| {
-        status
-            .entries
-            .get(i)
-            .and_then(|e| AppliedDigest::read(key, &e.digest))
+    let read = |(i, entry): (usize, &DataEntry)| {
+        let told = status.entries.get(i)?;
+        let store = spec.store_of(entry).map(place_of)?;
+        let same = told.key == entry.remote_ref.key && told.store == store;
+        same.then(|| AppliedDigest::read(key, &told.digest))
+            .flatten()
     };
-    (0..entries).map(read).collect()
+    spec.data.iter().enumerate().map(read).collect()
 }
 
 /// The value of the refresh annotation.

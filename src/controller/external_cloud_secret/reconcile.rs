@@ -13,9 +13,10 @@ use super::memory::Memory;
 use super::ownership::SecretFacts;
 use super::plan::{Due, Facts, Settlement, Standing};
 use super::report::report;
+use crate::api::condition::{FRESH, is_true};
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
 use crate::controller::context::Context;
-use crate::refresh::{Held, Joined, ObjectKey};
+use crate::refresh::{Held, Joined, ObjectKey, Seen};
 
 /// Why a reconcile has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +46,15 @@ pub enum Ended {
 /// What one round did.
 pub(super) struct Round {
     pub standing: Standing,
-    pub values: Option<Vec<Arc<Held>>>,
+    pub values: Option<Vec<Seen>>,
     /// The Secret's data was written.
     pub written: bool,
     /// The Secret was written, be it only what it says about itself.
     pub wrote: bool,
+    /// The cloud was asked, or answered from what was read a moment ago.
     pub asked: bool,
+    /// A Secret that satisfies this generation is there.
+    pub made: bool,
     /// The API server refused the Secret, which is tried again after this long.
     pub again: Option<Duration>,
 }
@@ -80,6 +84,7 @@ impl Ended {
 impl Round {
     fn standing(standing: Standing) -> Self {
         Self {
+            made: standing == Standing::Settled,
             standing,
             values: None,
             written: false,
@@ -116,7 +121,7 @@ pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Resul
 fn latest_status(object: &ExternalCloudSecret, memory: &mut Memory) -> ExternalCloudSecretStatus {
     let version = object.resource_version().unwrap_or_default();
     match &memory.status {
-        Some(written) if written.before == version => written.status.clone(),
+        Some(written) if !written.is_shown_by(&version) => written.status.clone(),
         _ => {
             memory.status = None;
             object.status.clone().unwrap_or_default()
@@ -172,11 +177,18 @@ async fn settle(
             context.hub.cancel(key);
             Round::standing(standing)
         }
-        Due::Look => return look(context, object, memory).await,
+        Due::Look => return look(context, &facts, memory).await,
         Due::Fetch(request) => {
             if repairs(&facts)
                 && let Some(wait) = memory.repair_wait(Instant::now())
             {
+                if facts.secret.is_none() && is_true(&status.conditions, FRESH) {
+                    let round = Round {
+                        made: false,
+                        ..Round::standing(Standing::Settled)
+                    };
+                    report(context, &facts, &places, round, memory).await?;
+                }
                 return Ok(Ended::Again(wait));
             }
             match context.hub.join(key, request) {
@@ -195,7 +207,9 @@ async fn settle(
     let blocked = memory.blocked && !blocked_before;
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
-    finish_rename(context, object).await?;
+    if settled {
+        finish_rename(context, object).await?;
+    }
     if blocked {
         // What stands in the way is watched from the next round on.
         return Ok(Ended::Again(Duration::ZERO));
@@ -228,6 +242,9 @@ async fn apply(
     let object = facts.object;
     let key = ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any());
     let digests: Vec<_> = values.iter().map(|held| Some(held.digest)).collect();
+    let seen: Vec<Seen> = values.iter().map(|held| held.seen()).collect();
+    // The data is rendered: nothing needs the values themselves any more.
+    drop(values);
     let (data, inputs) = match settlement {
         Settlement::Failed(problem) => {
             return Ok(Round {
@@ -239,7 +256,7 @@ async fn apply(
             context.hub.applied(&key, &digests);
             let round = Round::standing(Standing::Settled);
             return Ok(Round {
-                values: Some(values),
+                values: Some(seen),
                 asked: true,
                 ..round
             });
@@ -298,7 +315,8 @@ async fn apply(
     tracing::info!(object = %key, secret = %target.name, changed = written, "secret written");
     Ok(Round {
         standing: Standing::Settled,
-        values: Some(values),
+        made: true,
+        values: Some(seen),
         written,
         wrote: true,
         asked: true,
@@ -307,12 +325,8 @@ async fn apply(
 }
 
 /// Looks whether the Secret still holds what was written, in its turn.
-async fn look(
-    context: &Context,
-    object: &ExternalCloudSecret,
-    memory: &mut Memory,
-) -> Result<Ended, Failed> {
-    let now = Instant::now();
+async fn look(context: &Context, facts: &Facts<'_>, memory: &mut Memory) -> Result<Ended, Failed> {
+    let (object, now) = (facts.object, Instant::now());
     let turns = if memory.verified.is_none() {
         &context.verifications
     } else {
@@ -325,11 +339,14 @@ async fn look(
     memory.look_at = None;
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.target_name());
     let found = apply::intact(&context.client, &context.key, &namespace, &name).await;
+    let known = facts.secret.map(|secret| &secret.resource_version);
     match found.map_err(|error| request("looking at the Secret", &error))? {
-        Some((facts, true)) => memory.verified = Some(facts.resource_version),
+        Some((found, true)) if Some(&found.resource_version) == known => {
+            memory.verified = Some(found.resource_version);
+        }
         Some((_, false)) => memory.drifted = true,
-        // It was deleted a moment ago; the watch is about to say so.
-        None => return Ok(Ended::Again(Duration::from_secs(1))),
+        // It changed a moment ago or is gone; the watch is about to say so.
+        Some(_) | None => return Ok(Ended::Again(Duration::from_secs(1))),
     }
     // Whatever was seen, the plan decides on it.
     Ok(Ended::Again(Duration::ZERO))

@@ -23,10 +23,14 @@ pub(super) async fn report(
 ) -> Result<(), Failed> {
     let object = facts.object;
     let settled = round.standing == Standing::Settled;
+    // What a status that could not be written did not tell is told from what was read since.
+    let values = round
+        .values
+        .or_else(|| facts.held_by_secret().filter(|_| settled));
     let report = Report {
-        satisfied: settled || facts.satisfied(),
+        satisfied: round.made || facts.satisfied(),
         standing: round.standing,
-        values: round.values.as_deref(),
+        values: values.as_deref(),
         places,
         written: round.written,
         handled_refresh: round.asked,
@@ -48,15 +52,15 @@ pub(super) async fn report(
         "ExternalCloudSecret",
         if written.is_ok() { "written" } else { "failed" },
     );
-    match written {
-        Ok(_) => {}
+    let written = match written {
+        Ok(written) => written,
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
         Err(error) => return Err(request("writing the status", &error)),
-    }
+    };
     announce(context, object, facts.status, &next);
-    let before = object.resource_version().unwrap_or_default();
+    let version = written.resource_version().unwrap_or_default();
     memory.status = Some(WrittenStatus {
-        before,
+        version,
         status: next,
     });
     Ok(())

@@ -1,9 +1,8 @@
 //! An object's next status. Pure: it changes only when something happened, so that a steady state
 //! writes nothing.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::inputs::AppliedDigest;
 use super::plan::{Facts, Standing, refresh_request};
@@ -12,7 +11,7 @@ use crate::api::condition::{
     FRESH, READY, STALLED, find_condition, is_true, remove_condition, set_condition, whole_seconds,
 };
 use crate::api::{ConditionStatus, EntryStatus, ExternalCloudSecretStatus, Reason};
-use crate::refresh::Held;
+use crate::refresh::Seen;
 
 /// The most entries that status lists.
 pub const MOST_ENTRIES: usize = 100;
@@ -22,8 +21,8 @@ pub const MOST_ENTRIES: usize = 100;
 pub struct Report<'a> {
     /// How the object stands.
     pub standing: Standing,
-    /// The values that are in the Secret now, if they were read in this round.
-    pub values: Option<&'a [Arc<Held>]>,
+    /// What is in the Secret now, if that is known.
+    pub values: Option<&'a [Seen]>,
     /// Where each entry is read: the store as `Kind/name`, and its region.
     pub places: &'a [(String, Option<String>)],
     /// The Secret's data was written in this round.
@@ -59,6 +58,25 @@ pub fn next(facts: &Facts<'_>, report: &Report<'_>, now: Timestamp) -> ExternalC
     status
 }
 
+/// The message of a failure, which stays what it was while only the request id is another: a new
+/// process does not write every status anew.
+fn steady(old: &[Condition], type_: &str, problem: &Problem) -> String {
+    let same = |old: &&Condition| {
+        old.reason == problem.reason.as_str()
+            && without_request(&old.message) == without_request(&problem.message)
+    };
+    let old = find_condition(old, type_).filter(same);
+    old.map_or_else(|| problem.message.clone(), |old| old.message.clone())
+}
+
+/// A message without the request id that a read's failure ends in.
+fn without_request(message: &str) -> (&str, &str) {
+    let Some((head, rest)) = message.split_once(" (request ") else {
+        return (message, "");
+    };
+    (head, rest.split_once(')').map_or("", |(_, tail)| tail))
+}
+
 fn set_ready(
     status: &mut ExternalCloudSecretStatus,
     report: &Report<'_>,
@@ -88,7 +106,7 @@ fn set_ready(
         Standing::Failed(problem) => (
             ConditionStatus::False,
             problem.reason,
-            problem.message.clone(),
+            steady(&status.conditions, READY, problem),
         ),
         Standing::Settled => (
             ConditionStatus::Unknown,
@@ -122,7 +140,7 @@ fn set_fresh(
         Standing::Failed(problem) => (
             ConditionStatus::False,
             problem.reason,
-            problem.message.clone(),
+            steady(&status.conditions, FRESH, problem),
         ),
     };
     set_condition(
@@ -149,18 +167,11 @@ fn set_stalled(
         Standing::Settled => None,
     };
     match problem {
-        Some(Problem { reason, message }) => {
-            let state = ConditionStatus::True;
+        Some(problem) => {
+            let (state, reason) = (ConditionStatus::True, problem.reason);
+            let message = steady(&status.conditions, STALLED, problem);
             let conditions = &mut status.conditions;
-            set_condition(
-                conditions,
-                STALLED,
-                state,
-                *reason,
-                message.clone(),
-                generation,
-                now,
-            );
+            set_condition(conditions, STALLED, state, reason, message, generation, now);
         }
         None => {
             remove_condition(&mut status.conditions, STALLED);
@@ -171,14 +182,14 @@ fn set_stalled(
 fn entries(
     facts: &Facts<'_>,
     report: &Report<'_>,
-    values: &[Arc<Held>],
+    values: &[Seen],
     now: Timestamp,
 ) -> Vec<EntryStatus> {
     let old = &facts.status.entries;
     let specs = facts.object.spec.data.iter().zip(report.places);
     let mut entries = Vec::with_capacity(values.len().min(MOST_ENTRIES));
-    for (i, ((entry, (store, region)), held)) in specs.zip(values).take(MOST_ENTRIES).enumerate() {
-        let digest = AppliedDigest::format(facts.key, held.digest);
+    for (i, ((entry, (store, region)), seen)) in specs.zip(values).take(MOST_ENTRIES).enumerate() {
+        let digest = AppliedDigest::format(facts.key, seen.digest);
         let before = old
             .get(i)
             .filter(|old| old.key == entry.remote_ref.key && old.store == *store);
@@ -194,7 +205,7 @@ fn entries(
             store: store.clone(),
             region: region.clone(),
             key: entry.remote_ref.key.clone(),
-            version: held.fetched.version.clone(),
+            version: seen.version.as_deref().map(str::to_owned),
             changed_at: Some(kept.unwrap_or_else(|| whole_seconds(now))),
             digest,
         });

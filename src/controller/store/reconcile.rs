@@ -1,8 +1,6 @@
 //! A store's status: whether its spec and identity resolve. No call is made for it, so that a store
 //! costs nothing and a failed probe blocks nobody.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
@@ -13,7 +11,7 @@ use super::view::AnyStore;
 use crate::api::condition::{READY, find_condition, set_condition};
 use crate::api::{ConditionStatus, Reason, interval};
 use crate::controller::context::Context;
-use crate::controller::dependency::Dependent;
+use crate::controller::dependency::{Dependent, Notes};
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
 
 /// Reconciles `store`.
@@ -22,11 +20,9 @@ use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
 /// What failed and passes; the caller tries again.
 pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Failed> {
     let id = store.id();
-    let mut looked_at = BTreeSet::new();
-    let resolved = context.resolver.origin(store, None, &mut looked_at).await;
-    context
-        .dependencies
-        .set(Dependent::Store(id.clone()), looked_at);
+    let mut notes = Notes::of(&context.dependencies, Dependent::Store(id.clone()));
+    let resolved = context.resolver.origin(store, None, &mut notes).await;
+    notes.finish();
     let floor = store
         .limits()
         .and_then(|limits| limits.min_refresh_interval.as_deref());

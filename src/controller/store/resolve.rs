@@ -4,14 +4,13 @@
 //! the operator's own identity is for those it is allowed to, audiences come from a list, and every
 //! final URL passes the endpoint policy before anything is signed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::view::AnyStore;
 use crate::api::{AccessKeyAuth, RrsaAuth, SecretKeyRef, ServiceAccountRef, StoreKind};
-use crate::controller::dependency::{Dependency, Named, NamedKind};
+use crate::controller::dependency::{Dependency, Named, NamedKind, Notes};
 use crate::controller::named::NamedObjects;
 use crate::credential::{
     AccessKey, Audience, Environment, EnvironmentError, Identity, Rrsa, ServiceAccount, Source,
@@ -82,18 +81,18 @@ pub enum StoreError {
 }
 
 /// One resolution: the store, who asks, and what was looked at on the way.
-struct Resolution<'a> {
+struct Resolution<'a, 'n> {
     resolver: &'a Resolver,
     store: &'a AnyStore,
     consumer: Option<&'a str>,
-    looked_at: &'a mut BTreeSet<Dependency>,
+    notes: &'a mut Notes<'n>,
 }
 
 // === impl Resolver ===
 
 impl Resolver {
     /// The origin that `store` means for a consumer in the namespace `consumer`; without one, for the
-    /// store's own status. Everything whose change may change the answer is added to `looked_at`.
+    /// store's own status. Everything whose change may change the answer is added to `notes`.
     ///
     /// # Errors
     /// Why it does not resolve.
@@ -101,7 +100,7 @@ impl Resolver {
         &self,
         store: &AnyStore,
         consumer: Option<&str>,
-        looked_at: &mut BTreeSet<Dependency>,
+        notes: &mut Notes<'_>,
     ) -> Result<Option<Origin>, StoreError> {
         let place = registry::place(store.provider())
             .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos"))?;
@@ -120,7 +119,7 @@ impl Resolver {
             resolver: self,
             store,
             consumer,
-            looked_at,
+            notes,
         };
         let source = resolution.source(&place).await?;
         let identity = source.map(|source| Arc::new(Identity::new(source, &self.key)));
@@ -130,7 +129,7 @@ impl Resolver {
 
 // === impl Resolution ===
 
-impl Resolution<'_> {
+impl Resolution<'_, '_> {
     /// The identity's source; none where only a consumer's namespace would tell.
     async fn source(&mut self, place: &Place) -> Result<Option<Source>, StoreError> {
         let auth = self.store.auth();
@@ -180,7 +179,7 @@ impl Resolution<'_> {
             namespace: namespace.clone(),
             name: account.name.clone(),
         };
-        self.looked_at.insert(Dependency::Named(named.clone()));
+        self.notes.note(Dependency::Named(named.clone()));
         let found = self.resolver.named.metadata(&named).await;
         let what = format!("ServiceAccount {namespace}/{}", account.name);
         let Some(found) = found.map_err(|_| StoreError::Unasked(what.clone()))? else {
@@ -283,7 +282,7 @@ impl Resolution<'_> {
             namespace: namespace.clone(),
             name: name.clone(),
         };
-        self.looked_at.insert(Dependency::Named(named.clone()));
+        self.notes.note(Dependency::Named(named.clone()));
         let what = format!("Secret {namespace}/{name}");
         let content = self.resolver.named.content(&named).await;
         let Some(content) = content.map_err(|_| StoreError::Unasked(what.clone()))? else {

@@ -8,7 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use super::*;
 use crate::api::{
-    ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, set_condition,
+    ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, StoreRef,
+    set_condition,
 };
 use crate::digest::Domain;
 use crate::provider::Class;
@@ -43,6 +44,13 @@ fn key() -> DigestKey {
 
 fn value(text: &str) -> Digest {
     key().digest(Domain::Value, &[text.as_bytes()])
+}
+
+fn store(name: &str) -> StoreRef {
+    StoreRef {
+        kind: None,
+        name: name.into(),
+    }
 }
 
 fn fresh(text: &str) -> View {
@@ -88,6 +96,7 @@ impl Case {
             source_ref: None,
         };
         let spec = ExternalCloudSecretSpec {
+            secret_store_ref: Some(store("s")),
             data: vec![entry],
             ..Default::default()
         };
@@ -98,6 +107,8 @@ impl Case {
         let status = object.status.get_or_insert_default();
         status.observed_generation = Some(3);
         status.entries = vec![EntryStatus {
+            store: "CloudSecretStore/s".into(),
+            key: "/k".into(),
             digest: AppliedDigest::format(&key(), value("v")),
             ..EntryStatus::default()
         }];

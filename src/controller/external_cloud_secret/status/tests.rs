@@ -40,8 +40,12 @@ impl Life {
         }
     }
 
-    fn held(&self, text: &str) -> Arc<Held> {
-        Held::alone(text, self.key.digest(Domain::Value, &[text.as_bytes()]))
+    fn seen(&self, text: &str) -> Seen {
+        let digest = self.key.digest(Domain::Value, &[text.as_bytes()]);
+        Seen {
+            digest,
+            version: None,
+        }
     }
 
     /// Reports a minute later; says whether the status changed.
@@ -66,7 +70,7 @@ impl Life {
     }
 
     fn settle(&mut self, text: &str, written: bool) -> bool {
-        let values = [self.held(text)];
+        let values = [self.seen(text)];
         self.report(&Report {
             values: Some(&values),
             written,
@@ -200,7 +204,7 @@ fn status_lists_a_hundred_entries_and_counts_all() {
     let mut life = Life::new();
     let entry = life.object.spec.data[0].clone();
     life.object.spec.data = vec![entry; 150];
-    let values = vec![life.held("v"); 150];
+    let values = vec![life.seen("v"); 150];
     let places = vec![places()[0].clone(); 150];
     life.report(&Report {
         values: Some(&values),

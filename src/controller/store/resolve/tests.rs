@@ -1,5 +1,7 @@
 //! The rules hold by themselves, also for a store that the API server's own rules did not see.
 
+use std::collections::BTreeSet;
+
 use kube::{Client, Config};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
@@ -7,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::controller::dependency::{Dependencies, Dependent};
 use crate::http::{HttpClient, HttpOptions};
 
 /// A resolver without a cluster: whoever looks something up fails with [`StoreError::Unasked`].
@@ -64,9 +67,10 @@ fn access_key(id: &Value, secret: &Value) -> Value {
 
 /// What `resolver` says about a store, and what it looked at on the way.
 async fn judge(resolver: &Resolver, store: &AnyStore) -> (StoreError, BTreeSet<Dependency>) {
-    let mut looked_at = BTreeSet::new();
-    let judged = resolver.origin(store, Some("shop"), &mut looked_at).await;
-    (judged.unwrap_err(), looked_at)
+    let index = Dependencies::default();
+    let mut notes = Notes::of(&index, Dependent::Store(store.id()));
+    let judged = resolver.origin(store, Some("shop"), &mut notes).await;
+    (judged.unwrap_err(), notes.into_needs())
 }
 
 #[tokio::test]

@@ -95,6 +95,50 @@ fn each_state_has_its_decision() {
             retry,
         ),
         (
+            "a restart after the key was changed",
+            |c| {
+                c.object.metadata.generation = Some(4);
+                c.object.spec.data[0].remote_ref.key = "/other".into();
+                c.views = vec![View::Unknown];
+            },
+            Decision::Fetch {
+                anew: false,
+                retry: true,
+            },
+        ),
+        (
+            "a restart after the version was pinned",
+            |c| {
+                c.object.metadata.generation = Some(4);
+                c.object.spec.data[0].remote_ref.version = Some("1".into());
+                c.views = vec![View::Unknown];
+            },
+            Decision::Fetch {
+                anew: false,
+                retry: true,
+            },
+        ),
+        (
+            "a restart after the store was changed",
+            |c| {
+                c.object.metadata.generation = Some(4);
+                c.object.spec.secret_store_ref = Some(store("other"));
+                c.views = vec![View::Unknown];
+            },
+            Decision::Fetch {
+                anew: false,
+                retry: true,
+            },
+        ),
+        (
+            "a status that could not be written costs no call",
+            |c| {
+                c.status().entries.clear();
+                c.status().conditions.clear();
+            },
+            Decision::Settled,
+        ),
+        (
             "a generation with another key that fails already",
             |c| {
                 c.object.metadata.generation = Some(4);
