@@ -5,6 +5,7 @@
 
 mod authentication;
 mod fault;
+mod kms;
 mod ledger;
 mod oos;
 mod program;

@@ -1,0 +1,410 @@
+//! KMS 2016-01-20, Secrets Manager: reading values.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::account::Principal;
+use crate::cloud::Cloud;
+use crate::fault::{Effect, Fault};
+use crate::parameter::Place;
+use crate::permission::{self, Resource};
+use crate::quota;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::secret::{self, CURRENT, SecretStore, StoredSecret, StoredVersion};
+use crate::seed::{Batch, KeyState};
+use crate::service::oos::date;
+
+const BATCH: usize = 20;
+
+/// What a call to KMS needs beside its parameters.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    cloud: &'a Cloud,
+    caller: &'a Principal,
+    request: &'a Request,
+    region: &'a str,
+}
+
+/// One secret that is asked for, as an entry of `SecretsList` says it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(rename = "SecretName")]
+    name: String,
+    #[serde(rename = "VersionStage")]
+    stage: Option<String>,
+    #[serde(rename = "VersionId")]
+    version: Option<String>,
+    #[serde(rename = "FetchExtendedConfig")]
+    extended: Option<String>,
+}
+
+/// `GetSecretValue`.
+pub(crate) fn get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
+    let text = |name| call.request.parameter(name).map(str::to_owned);
+    let asked = Asked {
+        name: call.request.require("SecretName")?.to_owned(),
+        stage: text("VersionStage"),
+        version: text("VersionId"),
+        extended: text("FetchExtendedConfig"),
+    };
+    let dry = flag("DryRun", call.request.parameter("DryRun"))?;
+    let value = call.value(&call.cloud.secrets.read(), &asked, &["kms:GetSecretValue"])?;
+    if dry {
+        return Err(Refusal::new(
+            400,
+            "DryRunOperationError",
+            "The request would have succeeded, but the DryRun parameter is set.",
+        ));
+    }
+    Ok(value)
+}
+
+/// `BatchGetSecretValue`: what goes wrong with one name is said of that name, and the call succeeds.
+///
+/// Values come in the order of their names, not in the order asked, for the cloud promises none.
+pub(crate) fn batch_get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
+    call.check_batch()?;
+    let list = call.request.require("SecretsList")?;
+    let mut list: Vec<Asked> = serde_json::from_str(list)
+        .map_err(|_| Refusal::invalid("SecretsList", "it is not a JSON array of secrets"))?;
+    let distinct: BTreeSet<&String> = list.iter().map(|asked| &asked.name).collect();
+    if distinct.is_empty() || distinct.len() != list.len() || list.len() > BATCH {
+        let why = "it must hold 1 to 20 distinct secrets";
+        return Err(Refusal::invalid("SecretsList", why));
+    }
+    let action = "kms:BatchGetSecretValue";
+    let may = |asked: &Asked| {
+        let place = call.place(&asked.name);
+        place.is_ok_and(|place| call.permits(action, &resource(&place)))
+    };
+    if !list.iter().any(may) {
+        return Err(call.denied(action));
+    }
+    list.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let store = call.cloud.secrets.read();
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for asked in &list {
+        match call.value(&store, asked, &[action, "kms:GetSecretValue"]) {
+            Ok(value) => values.push(value),
+            Err(refusal) => errors.push(json!({
+                "SecretName": asked.name,
+                "Code": refusal.code,
+                "HttpStatus": refusal.status,
+                "Message": refusal.message,
+            })),
+        }
+    }
+    Ok(json!({ "SecretValues": values, "Errors": errors }))
+}
+
+/// Spoils the entries of a good answer that a fault is about.
+pub(crate) fn spoil(body: &mut Value, fault: &Fault) {
+    let about = |entry: &Value| {
+        let name = entry["SecretName"].as_str();
+        name.is_some_and(|name| fault.on.names(name))
+    };
+    let empty = |entry: &mut Value, absent: bool| {
+        if let (true, Some(entry)) = (about(entry), entry.as_object_mut()) {
+            if absent {
+                entry.remove("SecretData");
+            } else if entry.contains_key("SecretData") {
+                entry.insert("SecretData".to_owned(), json!(""));
+            }
+        }
+    };
+    match (&fault.effect, body.get("SecretValues").is_some()) {
+        (Effect::EmptyValue { absent }, false) => empty(body, *absent),
+        (Effect::EmptyValue { absent }, true) => {
+            let entries = body["SecretValues"].as_array_mut();
+            entries
+                .into_iter()
+                .flatten()
+                .for_each(|entry| empty(entry, *absent));
+        }
+        (Effect::MissingEntry, true) => {
+            for list in ["SecretValues", "Errors"] {
+                if let Some(entries) = body[list].as_array_mut() {
+                    entries.retain(|entry| !about(entry));
+                }
+            }
+        }
+        (Effect::MissingEntry, false) if about(body) => *body = json!({}),
+        _ => {}
+    }
+}
+
+fn resource(place: &Place) -> Resource {
+    Resource::new("kms", &place.region, &place.account, "secret", &place.name)
+}
+
+fn flag(name: &str, text: Option<&str>) -> Result<bool, Refusal> {
+    match text {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(_) => Err(Refusal::invalid(name, "it is neither true nor false")),
+    }
+}
+
+fn not_found() -> Refusal {
+    Refusal::new(
+        404,
+        "Forbidden.ResourceNotFound",
+        "The specified secret or version is not found.",
+    )
+}
+
+/// Which version is asked for. A managed secret has no versions that a caller could choose.
+fn choose<'a>(secret: &'a StoredSecret, asked: &Asked) -> Result<&'a StoredVersion, Refusal> {
+    let id = asked
+        .version
+        .as_ref()
+        .filter(|_| !secret.kind().is_managed());
+    let Some(id) = id else {
+        let stage = asked.stage.as_deref().unwrap_or(CURRENT);
+        return secret.staged(stage).ok_or_else(not_found);
+    };
+    let version = secret.version(id).ok_or_else(not_found)?;
+    match &asked.stage {
+        Some(stage) if !version.stages.contains(stage) => Err(Refusal::invalid(
+            "VersionStage",
+            "the version of VersionId does not have it",
+        )),
+        _ => Ok(version),
+    }
+}
+
+// === impl Call ===
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(cloud: &'a Cloud, caller: &'a Principal, request: &'a Request) -> Self {
+        let region = cloud.region_of(request);
+        Self {
+            cloud,
+            caller,
+            request,
+            region,
+        }
+    }
+
+    /// Counts the call; a dedicated instance has no quota.
+    pub(crate) fn throttle(&self, kind: quota::Kind) -> Result<(), Refusal> {
+        let Some(limit) = kind.limit(&self.cloud.kms.read()) else {
+            return Ok(());
+        };
+        let second = self.cloud.now().as_second();
+        let account = &self.caller.account;
+        let mut quotas = self.cloud.quotas.write();
+        if self.request.instance || quotas.take(second, account, self.region, kind, limit) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            429,
+            "Rejected.Throttling",
+            "QPS Limit Exceeded",
+        ))
+    }
+
+    fn check_batch(&self) -> Result<(), Refusal> {
+        let kms = self.cloud.kms.read();
+        let refuse = |status, code: &'static str| {
+            Err(Refusal::new(status, code, "Specified api is not found."))
+        };
+        match if self.request.instance {
+            kms.instance_batch
+        } else {
+            kms.batch
+        } {
+            Batch::On => Ok(()),
+            Batch::ApiNotFound => refuse(404, "InvalidApi.NotFound"),
+            Batch::ActionNotFound => refuse(404, "InvalidAction.NotFound"),
+            Batch::Unsupported => refuse(400, "UnsupportedOperation"),
+        }
+    }
+
+    /// Where the secret is that a name, or an ARN, means.
+    fn place(&self, name: &str) -> Result<Place, Refusal> {
+        let parts = secret::split_arn(name);
+        let (account, region, name) = match parts {
+            Some(parts) => parts,
+            None if secret::is_name(name) => (&self.caller.account[..], self.region, name),
+            None => {
+                let why = "it must have 1 to 192 of the characters A-Za-z0-9_/+=.@-, or be an ARN";
+                return Err(Refusal::invalid("SecretName", why));
+            }
+        };
+        // A gateway serves the secrets of its region only.
+        if region != self.region {
+            return Err(not_found());
+        }
+        Ok(Place {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    fn permits(&self, action: &str, resource: &Resource) -> bool {
+        let registry = self.cloud.registry.read();
+        registry.permits(self.caller, action, resource)
+    }
+
+    fn denied(&self, action: &str) -> Refusal {
+        permission::refusal(
+            self.caller,
+            action,
+            "Forbidden.NoPermission",
+            "This operation is forbidden by permission system.",
+        )
+    }
+
+    /// Permission before existence: nobody learns about secrets that are none of their business.
+    fn permit(&self, action: &str, place: &Place) -> Result<(), Refusal> {
+        if self.permits(action, &resource(place)) {
+            return Ok(());
+        }
+        Err(self.denied(action))
+    }
+
+    /// A secret that the caller may do all of this with, even if it is of another account.
+    fn shared<'s>(
+        &self,
+        store: &'s SecretStore,
+        place: &Place,
+        actions: &[&str],
+    ) -> Result<&'s StoredSecret, Refusal> {
+        for action in actions {
+            self.permit(action, place)?;
+        }
+        let secret = store.get(place, self.cloud.now());
+        let Some(last) = actions
+            .last()
+            .filter(|_| place.account != self.caller.account)
+        else {
+            return secret.ok_or_else(not_found);
+        };
+        let (arn, account) = (self.caller.arn(), &self.caller.account);
+        secret
+            .filter(|secret| secret.admits(&arn, account, last))
+            .ok_or_else(|| self.denied(last))
+    }
+
+    /// The entry of one secret, as both ways of reading answer it.
+    fn value(
+        &self,
+        store: &SecretStore,
+        asked: &Asked,
+        actions: &[&str],
+    ) -> Result<Value, Refusal> {
+        let extended = flag("FetchExtendedConfig", asked.extended.as_deref())?;
+        let place = self.place(&asked.name)?;
+        let secret = self.shared(store, &place, actions)?;
+        check_alive(secret)?;
+        self.check_instance(secret)?;
+        let version = choose(secret, asked)?;
+        self.check_key(store, secret, &place)?;
+        let bare = self.cloud.kms.read().bare_names;
+        let name = if bare { &place.name } else { &asked.name };
+        let mut entry = Map::new();
+        entry.insert("SecretName".to_owned(), json!(name));
+        entry.insert("SecretType".to_owned(), json!(secret.kind().name()));
+        entry.insert("SecretData".to_owned(), json!(version.data.reveal()));
+        entry.insert("SecretDataType".to_owned(), json!(version.data_type.name()));
+        entry.insert("VersionId".to_owned(), json!(version.id));
+        entry.insert(
+            "VersionStages".to_owned(),
+            json!({ "VersionStage": version.stages }),
+        );
+        entry.insert("CreateTime".to_owned(), json!(date(version.created)));
+        rotation(secret, &mut entry);
+        if let (true, Some(config)) = (extended, &secret.about.extended_config) {
+            entry.insert("ExtendedConfig".to_owned(), json!(config.to_string()));
+        }
+        Ok(Value::Object(entry))
+    }
+
+    /// A dedicated instance serves no secret of another instance.
+    fn check_instance(&self, secret: &StoredSecret) -> Result<(), Refusal> {
+        let of = secret.about.instance.as_deref();
+        let host = self.request.header("host").unwrap_or_default();
+        let other = |of: &str| host.ends_with(".aliyuncs.com") && !host.starts_with(of);
+        if self.request.instance && of.is_some_and(other) {
+            return Err(not_found());
+        }
+        Ok(())
+    }
+
+    fn check_key(
+        &self,
+        store: &SecretStore,
+        secret: &StoredSecret,
+        place: &Place,
+    ) -> Result<(), Refusal> {
+        let Some(id) = &secret.about.encryption_key else {
+            return Ok(());
+        };
+        let key = Resource::new("kms", &place.region, &place.account, "key", id)
+            .called(format!("key/{id}"));
+        if !self.permits("kms:Decrypt", &key) {
+            return Err(self.denied("kms:Decrypt"));
+        }
+        let refuse = |code: &'static str, what: &str| {
+            Err(Refusal::new(409, code, format!("The key {what}.")))
+        };
+        match store.key(&place.account, id) {
+            Some(KeyState::Enabled) => Ok(()),
+            Some(KeyState::Disabled) => refuse("Rejected.Disabled", "is disabled"),
+            Some(KeyState::PendingDeletion) => {
+                refuse("Rejected.PendingDeletion", "is pending deletion")
+            }
+            Some(KeyState::PendingImport) => refuse(
+                "Rejected.PendingImport",
+                "is pending the import of its material",
+            ),
+            None => Err(Refusal::new(
+                404,
+                "Forbidden.KeyNotFound",
+                "The specified Key is not found.",
+            )),
+        }
+    }
+}
+
+/// Refuses a secret that is pending deletion.
+fn check_alive(secret: &StoredSecret) -> Result<(), Refusal> {
+    if secret.planned_delete.is_none() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        409,
+        "Rejected.ResourceInDeleteWindow",
+        "The secret is in its deletion window.",
+    ))
+}
+
+/// What is said of the rotation of a managed secret.
+fn rotation(secret: &StoredSecret, entry: &mut Map<String, Value>) {
+    if !secret.kind().is_managed() {
+        return;
+    }
+    let rotation = secret.about.rotation.as_ref();
+    let automatic = rotation.map_or("Disabled", |rotation| &rotation.automatic);
+    entry.insert("AutomaticRotation".to_owned(), json!(automatic));
+    if let Some(interval) = rotation.and_then(|rotation| rotation.interval) {
+        let interval = format!("{}s", interval.as_secs());
+        entry.insert("RotationInterval".to_owned(), json!(interval));
+    }
+    let dates = [
+        ("LastRotationDate", secret.last_rotation),
+        ("NextRotationDate", secret.next_rotation()),
+    ];
+    for (name, at) in dates {
+        if let Some(at) = at {
+            entry.insert(name.to_owned(), json!(date(at)));
+        }
+    }
+}
