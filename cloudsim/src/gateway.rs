@@ -18,7 +18,6 @@ use crate::cloud::Cloud;
 use crate::connection::Peer;
 use crate::fault::{Effect, Fault, Subject};
 use crate::ledger::Call;
-use crate::quota::Kind;
 use crate::random;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -130,21 +129,7 @@ async fn perform(
         (Action::GetSecretParameters, Some(caller)) => {
             oos::get_secret_parameters(cloud, caller, request)
         }
-        (action, Some(caller)) => perform_kms(action, &kms::Call::new(cloud, caller, request)),
-    }
-}
-
-fn perform_kms(action: Action, call: &kms::Call<'_>) -> Result<Value, Refusal> {
-    match action {
-        Action::GetSecretValue => {
-            call.throttle(Kind::Read)?;
-            kms::get_secret_value(call)
-        }
-        Action::BatchGetSecretValue => {
-            call.throttle(Kind::Read)?;
-            kms::batch_get_secret_value(call)
-        }
-        _ => Err(internal()),
+        (action, Some(caller)) => kms::perform(action, &kms::Call::new(cloud, caller, request)),
     }
 }
 

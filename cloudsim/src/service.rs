@@ -39,6 +39,22 @@ pub(crate) enum Action {
     GetSecretValue,
     /// KMS: up to twenty secrets' values.
     BatchGetSecretValue,
+    /// KMS: which secrets there are.
+    ListSecrets,
+    /// KMS: one secret without its value.
+    DescribeSecret,
+    /// KMS: which versions of a secret there are.
+    ListSecretVersionIds,
+    /// KMS: a new secret.
+    CreateSecret,
+    /// KMS: a new version.
+    PutSecretValue,
+    /// KMS: a stage of another version.
+    UpdateSecretVersionStage,
+    /// KMS: the end of a secret.
+    DeleteSecret,
+    /// KMS: the end of the end of a secret.
+    RestoreSecret,
 }
 
 /// An action as a request says it.
@@ -108,6 +124,79 @@ const ACTIONS: &[Entry] = &[
         name: "BatchGetSecretValue",
         parameters: &["SecretsList"],
     },
+    Entry {
+        action: Action::ListSecrets,
+        service: Service::Kms,
+        name: "ListSecrets",
+        parameters: &["PageNumber", "PageSize", "FetchTags", "Filters"],
+    },
+    Entry {
+        action: Action::DescribeSecret,
+        service: Service::Kms,
+        name: "DescribeSecret",
+        parameters: &["SecretName", "FetchTags"],
+    },
+    Entry {
+        action: Action::ListSecretVersionIds,
+        service: Service::Kms,
+        name: "ListSecretVersionIds",
+        parameters: &["SecretName", "IncludeDeprecated", "PageNumber", "PageSize"],
+    },
+    Entry {
+        action: Action::CreateSecret,
+        service: Service::Kms,
+        name: "CreateSecret",
+        parameters: &[
+            "SecretName",
+            "VersionId",
+            "SecretType",
+            "SecretDataType",
+            "SecretData",
+            "EncryptionKeyId",
+            "DKMSInstanceId",
+            "Description",
+            "Tags",
+        ],
+    },
+    Entry {
+        action: Action::PutSecretValue,
+        service: Service::Kms,
+        name: "PutSecretValue",
+        parameters: &[
+            "SecretName",
+            "VersionId",
+            "SecretDataType",
+            "SecretData",
+            "VersionStages",
+        ],
+    },
+    Entry {
+        action: Action::UpdateSecretVersionStage,
+        service: Service::Kms,
+        name: "UpdateSecretVersionStage",
+        parameters: &[
+            "SecretName",
+            "VersionStage",
+            "RemoveFromVersion",
+            "MoveToVersion",
+        ],
+    },
+    Entry {
+        action: Action::DeleteSecret,
+        service: Service::Kms,
+        name: "DeleteSecret",
+        parameters: &[
+            "SecretName",
+            "ForceDeleteWithoutRecovery",
+            "RecoveryWindowInDays",
+        ],
+    },
+    Entry {
+        action: Action::RestoreSecret,
+        service: Service::Kms,
+        name: "RestoreSecret",
+        parameters: &["SecretName"],
+    },
 ];
 
 // === impl Service ===
@@ -142,7 +231,7 @@ impl Action {
             said("x-acs-version", "Version").ok_or_else(|| Refusal::missing("Version"))?;
         let name = said("x-acs-action", "Action").ok_or_else(|| Refusal::missing("Action"))?;
         if request.path != "/" {
-            return Err(no_such_action());
+            return Err(Refusal::no_such_action());
         }
         if request.method != Method::GET && request.method != Method::POST {
             return Err(Refusal::new(
@@ -160,7 +249,7 @@ impl Action {
         })?;
         let mut actions = ACTIONS.iter();
         let entry = actions.find(|entry| entry.service == service && entry.name == name);
-        let entry = entry.ok_or_else(no_such_action)?;
+        let entry = entry.ok_or_else(Refusal::no_such_action)?;
         if request.instance && !entry.action.is_on_instances() {
             return Err(Refusal::new(
                 400,
@@ -207,10 +296,14 @@ impl Action {
     }
 }
 
-fn no_such_action() -> Refusal {
-    Refusal::new(
-        404,
-        "InvalidApi.NotFound",
-        "Specified api is not found, please check your url and method.",
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_is_in_the_table_once() {
+        for (index, entry) in ACTIONS.iter().enumerate() {
+            assert_eq!(entry.action as usize, index);
+        }
+    }
 }

@@ -5,28 +5,24 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::account::Principal;
-use crate::cloud::Cloud;
 use crate::fault::{Effect, Fault};
 use crate::parameter::Place;
-use crate::permission::{self, Resource};
+use crate::permission::Resource;
 use crate::quota;
 use crate::refusal::Refusal;
-use crate::request::Request;
-use crate::secret::{self, CURRENT, SecretStore, StoredSecret, StoredVersion};
+use crate::secret::{CURRENT, SecretStore, StoredSecret, StoredVersion};
 use crate::seed::{Batch, KeyState};
+use crate::service::Action;
 use crate::service::oos::date;
 
-const BATCH: usize = 20;
+mod call;
+mod catalog;
+mod change;
 
-/// What a call to KMS needs beside its parameters.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
-    cloud: &'a Cloud,
-    caller: &'a Principal,
-    request: &'a Request,
-    region: &'a str,
-}
+pub(crate) use call::Call;
+use call::{check_alive, flag, not_found, resource};
+
+const BATCH: usize = 20;
 
 /// One secret that is asked for, as an entry of `SecretsList` says it.
 #[derive(Debug, Deserialize)]
@@ -42,8 +38,30 @@ struct Asked {
     extended: Option<String>,
 }
 
+/// Does one of the actions, if its quota is not used up.
+pub(crate) fn perform(action: Action, call: &Call<'_>) -> Result<Value, Refusal> {
+    call.throttle(match action {
+        Action::GetSecretValue | Action::BatchGetSecretValue => quota::Kind::Read,
+        Action::CreateSecret | Action::DeleteSecret => quota::Kind::Write,
+        _ => quota::Kind::List,
+    })?;
+    match action {
+        Action::GetSecretValue => get_secret_value(call),
+        Action::BatchGetSecretValue => batch_get_secret_value(call),
+        Action::ListSecrets => catalog::list_secrets(call),
+        Action::DescribeSecret => catalog::describe_secret(call),
+        Action::ListSecretVersionIds => catalog::list_secret_version_ids(call),
+        Action::CreateSecret => change::create_secret(call),
+        Action::PutSecretValue => change::put_secret_value(call),
+        Action::UpdateSecretVersionStage => change::update_secret_version_stage(call),
+        Action::DeleteSecret => change::delete_secret(call),
+        Action::RestoreSecret => change::restore_secret(call),
+        _ => Err(Refusal::no_such_action()),
+    }
+}
+
 /// `GetSecretValue`.
-pub(crate) fn get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
+fn get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
     let text = |name| call.request.parameter(name).map(str::to_owned);
     let asked = Asked {
         name: call.request.require("SecretName")?.to_owned(),
@@ -66,7 +84,7 @@ pub(crate) fn get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
 /// `BatchGetSecretValue`: what goes wrong with one name is said of that name, and the call succeeds.
 ///
 /// Values come in the order of their names, not in the order asked, for the cloud promises none.
-pub(crate) fn batch_get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
+fn batch_get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
     call.check_batch()?;
     let list = call.request.require("SecretsList")?;
     let mut list: Vec<Asked> = serde_json::from_str(list)
@@ -137,27 +155,6 @@ pub(crate) fn spoil(body: &mut Value, fault: &Fault) {
     }
 }
 
-fn resource(place: &Place) -> Resource {
-    Resource::new("kms", &place.region, &place.account, "secret", &place.name)
-}
-
-fn flag(name: &str, text: Option<&str>) -> Result<bool, Refusal> {
-    match text {
-        None => Ok(false),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-        Some(_) => Err(Refusal::invalid(name, "it is neither true nor false")),
-    }
-}
-
-fn not_found() -> Refusal {
-    Refusal::new(
-        404,
-        "Forbidden.ResourceNotFound",
-        "The specified secret or version is not found.",
-    )
-}
-
 /// Which version is asked for. A managed secret has no versions that a caller could choose.
 fn choose<'a>(secret: &'a StoredSecret, asked: &Asked) -> Result<&'a StoredVersion, Refusal> {
     let id = asked
@@ -180,35 +177,7 @@ fn choose<'a>(secret: &'a StoredSecret, asked: &Asked) -> Result<&'a StoredVersi
 
 // === impl Call ===
 
-impl<'a> Call<'a> {
-    pub(crate) fn new(cloud: &'a Cloud, caller: &'a Principal, request: &'a Request) -> Self {
-        let region = cloud.region_of(request);
-        Self {
-            cloud,
-            caller,
-            request,
-            region,
-        }
-    }
-
-    /// Counts the call; a dedicated instance has no quota.
-    pub(crate) fn throttle(&self, kind: quota::Kind) -> Result<(), Refusal> {
-        let Some(limit) = kind.limit(&self.cloud.kms.read()) else {
-            return Ok(());
-        };
-        let second = self.cloud.now().as_second();
-        let account = &self.caller.account;
-        let mut quotas = self.cloud.quotas.write();
-        if self.request.instance || quotas.take(second, account, self.region, kind, limit) {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            429,
-            "Rejected.Throttling",
-            "QPS Limit Exceeded",
-        ))
-    }
-
+impl Call<'_> {
     fn check_batch(&self) -> Result<(), Refusal> {
         let kms = self.cloud.kms.read();
         let refuse = |status, code: &'static str| {
@@ -224,73 +193,6 @@ impl<'a> Call<'a> {
             Batch::ActionNotFound => refuse(404, "InvalidAction.NotFound"),
             Batch::Unsupported => refuse(400, "UnsupportedOperation"),
         }
-    }
-
-    /// Where the secret is that a name, or an ARN, means.
-    fn place(&self, name: &str) -> Result<Place, Refusal> {
-        let parts = secret::split_arn(name);
-        let (account, region, name) = match parts {
-            Some(parts) => parts,
-            None if secret::is_name(name) => (&self.caller.account[..], self.region, name),
-            None => {
-                let why = "it must have 1 to 192 of the characters A-Za-z0-9_/+=.@-, or be an ARN";
-                return Err(Refusal::invalid("SecretName", why));
-            }
-        };
-        // A gateway serves the secrets of its region only.
-        if region != self.region {
-            return Err(not_found());
-        }
-        Ok(Place {
-            account: account.to_owned(),
-            region: region.to_owned(),
-            name: name.to_owned(),
-        })
-    }
-
-    fn permits(&self, action: &str, resource: &Resource) -> bool {
-        let registry = self.cloud.registry.read();
-        registry.permits(self.caller, action, resource)
-    }
-
-    fn denied(&self, action: &str) -> Refusal {
-        permission::refusal(
-            self.caller,
-            action,
-            "Forbidden.NoPermission",
-            "This operation is forbidden by permission system.",
-        )
-    }
-
-    /// Permission before existence: nobody learns about secrets that are none of their business.
-    fn permit(&self, action: &str, place: &Place) -> Result<(), Refusal> {
-        if self.permits(action, &resource(place)) {
-            return Ok(());
-        }
-        Err(self.denied(action))
-    }
-
-    /// A secret that the caller may do all of this with, even if it is of another account.
-    fn shared<'s>(
-        &self,
-        store: &'s SecretStore,
-        place: &Place,
-        actions: &[&str],
-    ) -> Result<&'s StoredSecret, Refusal> {
-        for action in actions {
-            self.permit(action, place)?;
-        }
-        let secret = store.get(place, self.cloud.now());
-        let Some(last) = actions
-            .last()
-            .filter(|_| place.account != self.caller.account)
-        else {
-            return secret.ok_or_else(not_found);
-        };
-        let (arn, account) = (self.caller.arn(), &self.caller.account);
-        secret
-            .filter(|secret| secret.admits(&arn, account, last))
-            .ok_or_else(|| self.denied(last))
     }
 
     /// The entry of one secret, as both ways of reading answer it.
@@ -372,18 +274,6 @@ impl<'a> Call<'a> {
             )),
         }
     }
-}
-
-/// Refuses a secret that is pending deletion.
-fn check_alive(secret: &StoredSecret) -> Result<(), Refusal> {
-    if secret.planned_delete.is_none() {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        409,
-        "Rejected.ResourceInDeleteWindow",
-        "The secret is in its deletion window.",
-    ))
 }
 
 /// What is said of the rotation of a managed secret.

@@ -72,11 +72,11 @@ pub async fn kms() -> Simulator {
     simulator.await.unwrap()
 }
 
-fn value(name: &str) -> Draft {
+pub fn value(name: &str) -> Draft {
     Draft::new(KMS, "GetSecretValue").with("SecretName", name)
 }
 
-fn batch(names: &[&str]) -> Draft {
+pub fn batch(names: &[&str]) -> Draft {
     let list: Vec<Value> = names
         .iter()
         .map(|name| json!({ "SecretName": name }))
@@ -180,7 +180,7 @@ async fn a_new_version_moves_the_stages() {
 async fn bytes_come_in_base64_and_the_longest_values_arrive() {
     let simulator = kms().await;
     let client = Client::new(&simulator, USER);
-    let bytes: Vec<u8> = (0..30_720_u32).map(|at| (at % 256) as u8).collect();
+    let bytes: Vec<u8> = (0..=255).cycle().take(30_720).collect();
     simulator
         .put_secret(Secret::binary("shop/bytes", &bytes))
         .unwrap();

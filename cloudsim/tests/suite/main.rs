@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod authentication;
+mod catalog;
 mod fault;
 mod kms;
 mod ledger;
