@@ -14,6 +14,7 @@ use crate::hidden::Hidden;
 use crate::instance::KmsInstance;
 use crate::jwks::KeySets;
 use crate::ledger::Ledger;
+use crate::metadata::MetadataState;
 use crate::nonce::NonceCache;
 use crate::parameter::{ParameterStore, Place};
 use crate::quota::Quotas;
@@ -22,6 +23,7 @@ use crate::secret::SecretStore;
 use crate::seed::{KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::shared::Shared;
 
+mod identities;
 mod secrets;
 
 pub use secrets::SecretInfo;
@@ -39,6 +41,7 @@ pub(crate) struct Cloud {
     pub(crate) secrets: Shared<SecretStore>,
     pub(crate) kms: Shared<KmsSettings>,
     pub(crate) quotas: Shared<Quotas>,
+    pub(crate) host: Shared<MetadataState>,
     pub(crate) nonces: Shared<NonceCache>,
     pub(crate) faults: Shared<Faults>,
     pub(crate) ledger: Shared<Ledger>,
@@ -108,6 +111,7 @@ impl Cloud {
             secrets: Shared::new(secrets::stored(seed, now)),
             kms: Shared::new(seed.kms.clone()),
             quotas: Shared::default(),
+            host: Shared::new(MetadataState::new(seed)),
             nonces: Shared::new(NonceCache::new(now)),
             faults: Shared::default(),
             ledger: Shared::default(),
@@ -225,7 +229,7 @@ impl Cloud {
         Ok(self.registry.write().revoke_sessions(&arn))
     }
 
-    fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
+    pub(crate) fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
         Ok(if role.starts_with("acs:") {
             role.to_owned()
         } else {

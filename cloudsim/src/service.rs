@@ -55,6 +55,8 @@ pub(crate) enum Action {
     DeleteSecret,
     /// KMS: the end of the end of a secret.
     RestoreSecret,
+    /// STS: credentials of a caller for those of a role that trusts it.
+    AssumeRole,
 }
 
 /// An action as a request says it.
@@ -196,6 +198,18 @@ const ACTIONS: &[Entry] = &[
         service: Service::Kms,
         name: "RestoreSecret",
         parameters: &["SecretName"],
+    },
+    Entry {
+        action: Action::AssumeRole,
+        service: Service::Sts,
+        name: "AssumeRole",
+        parameters: &[
+            "RoleArn",
+            "RoleSessionName",
+            "DurationSeconds",
+            "Policy",
+            "ExternalId",
+        ],
     },
 ];
 

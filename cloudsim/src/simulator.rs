@@ -21,6 +21,7 @@ use crate::ledger::{Filter, LedgerView};
 use crate::seed::{OidcProvider, Role, Seed, SeedError};
 use crate::server::{self, Options};
 
+mod identity;
 mod kms;
 
 /// A simulator that runs until it is dropped.
