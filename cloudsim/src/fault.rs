@@ -94,6 +94,13 @@ pub enum Effect {
     },
     /// The asked name is neither in the answer nor among its missing ones.
     MissingEntry,
+    /// The asked name fails within an answer that succeeds, where the cloud has such answers: in a batch of KMS.
+    EntryError {
+        /// The status that is said of the name.
+        status: u16,
+        /// The code that is said of the name.
+        code: String,
+    },
     /// The answer is a redirect.
     Redirect {
         /// Where to.
@@ -260,6 +267,7 @@ impl Effect {
             Self::MalformedJson => "malformed_json",
             Self::EmptyValue { .. } => "empty_value",
             Self::MissingEntry => "missing_entry",
+            Self::EntryError { .. } => "entry_error",
             Self::Redirect { .. } => "redirect",
         }
     }

@@ -20,7 +20,7 @@ use crate::ledger::Call;
 use crate::metadata::{self, Asked};
 use crate::refusal::Refusal;
 use crate::request::Request;
-use crate::service::{Action, kms, oos, sts};
+use crate::service::{Action, Service, kms, oos, sts};
 
 const MAX_BODY: usize = 1 << 20;
 pub(crate) const UNKNOWN: &str = "unknown";
@@ -115,14 +115,11 @@ async fn perform(
         (Action::AssumeRoleWithOidc, _) => sts::assume_role_with_oidc(cloud, request).await,
         (_, None) => Err(internal()),
         (Action::GetCallerIdentity, Some(caller)) => Ok(sts::get_caller_identity(caller)),
-        (Action::GetSecretParameter, Some(caller)) => {
-            oos::get_secret_parameter(cloud, caller, request)
-        }
-        (Action::GetSecretParameters, Some(caller)) => {
-            oos::get_secret_parameters(cloud, caller, request)
-        }
         (Action::AssumeRole, Some(caller)) => sts::assume_role(cloud, caller, request),
-        (action, Some(caller)) => kms::perform(action, &kms::Call::new(cloud, caller, request)),
+        (action, Some(caller)) if action.service() == Service::Kms => {
+            kms::perform(action, &kms::Call::new(cloud, caller, request))
+        }
+        (action, Some(caller)) => oos::perform(action, cloud, caller, request),
     }
 }
 

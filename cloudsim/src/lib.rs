@@ -59,9 +59,9 @@ pub use jwks::{Jwk, Jwks};
 pub use ledger::{Call, Filter, Group, LedgerView, Second};
 pub use seed::{
     AccessKey, Account, AttachedPolicy, Batch, CredentialsState, CredentialsUri, DataType,
-    KeyState, KmsKey, KmsSettings, Metadata, OidcProvider, Parameter, Role, RoleTrust, Rotation,
-    Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError, Trust, TrustStatement,
-    User,
+    KeyState, KmsKey, KmsSettings, Metadata, OidcProvider, Parameter, ParameterType, Role,
+    RoleTrust, Rotation, Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError,
+    Trust, TrustStatement, User,
 };
 pub use server::Options;
 pub use simulator::{Error, Simulator};

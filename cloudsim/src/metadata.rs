@@ -202,7 +202,7 @@ fn credentials(cloud: &Cloud, asked: &Asked, state: CredentialsState) -> Result<
     let registry = cloud.registry.read();
     let known = registry.role(&arn).is_some();
     let trust = registry.trust(&arn);
-    // A role with a trust policy must trust the instances' service, or it could not be an instance's.
+    // A role with a trust document must trust the instances' service, or it could not be an instance's.
     let service = "ecs.aliyuncs.com";
     let trusted = *asked == Asked::Uri || trust.is_none_or(|trust| trust.admits_service(service));
     drop(registry);

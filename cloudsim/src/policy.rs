@@ -21,6 +21,8 @@ struct Statement {
 /// A trust policy: who may assume a role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TrustPolicy {
+    /// Whether it is a document, and so says everything about who may assume the role.
+    pub(crate) complete: bool,
     pub(crate) grants: Vec<Grant>,
 }
 
@@ -160,6 +162,7 @@ impl TrustPolicy {
         };
         let grants = statements(document)?.into_iter().map(read);
         Ok(Self {
+            complete: true,
             grants: grants.collect::<Result<_, _>>()?,
         })
     }
@@ -182,9 +185,12 @@ impl TrustPolicy {
         })
     }
 
+    /// Says whether a service is trusted. Only a document could say that it is not.
     pub(crate) fn admits_service(&self, service: &str) -> bool {
         let mut grants = self.grants.iter();
-        grants.any(|grant| grant.services.iter().any(|known| known == service) && grant.hold(&[]))
+        !self.complete
+            || grants
+                .any(|grant| grant.services.iter().any(|known| known == service) && grant.hold(&[]))
     }
 
     /// Says whether a token of a provider is trusted, with what it says as facts.

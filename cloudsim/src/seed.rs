@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use crate::hidden::Hidden;
 use crate::jwks::Jwks;
-use crate::parameter::{MAX_VALUE_CHARS, is_name};
 
 mod identity;
 mod kms;
+mod parameter;
 mod secret;
 
 pub(crate) use identity::INSTANCE_SESSION;
@@ -17,6 +17,7 @@ pub use identity::{
     AttachedPolicy, CredentialsState, CredentialsUri, Metadata, RoleTrust, TrustStatement,
 };
 pub use kms::{Batch, KmsSettings};
+pub use parameter::{Parameter, ParameterType};
 pub use secret::{
     DataType, KeyState, KmsKey, Rotation, Secret, SecretPolicy, SecretType, SecretVersion,
 };
@@ -65,6 +66,9 @@ pub struct Account {
     /// OOS secret parameters.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
+    /// OOS plain parameters.
+    #[serde(default)]
+    pub plain_parameters: Vec<Parameter>,
     /// Who may assume the roles by `AssumeRole`.
     #[serde(default)]
     pub trusts: Vec<RoleTrust>,
@@ -159,22 +163,6 @@ pub struct Rule {
     pub resources: Vec<String>,
 }
 
-/// An OOS secret parameter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameter {
-    /// The parameter's name.
-    pub name: String,
-    /// Its region, if not the seed's.
-    #[serde(default)]
-    pub region: Option<String>,
-    /// Its description.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// The values of version 1, 2 and so on. The last is the current one.
-    pub versions: Vec<Hidden>,
-}
-
 /// Why a seed cannot be used. It says where, and never what a value is.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -261,7 +249,8 @@ impl Account {
         for attached in &self.policies {
             attached.policy()?;
         }
-        self.parameters.iter().try_for_each(Parameter::check)
+        let mut parameters = self.parameters.iter().chain(&self.plain_parameters);
+        parameters.try_for_each(Parameter::check)
     }
 }
 
@@ -287,34 +276,6 @@ impl Role {
         if !bounds.contains(&self.max_session_duration) {
             return Err(SeedError::Rule(format!(
                 "roles: max_session_duration of {} must be between 15m and 12h",
-                self.name
-            )));
-        }
-        Ok(())
-    }
-}
-
-// === impl Parameter ===
-
-impl Parameter {
-    pub(crate) fn check(&self) -> Result<(), SeedError> {
-        if !is_name(&self.name) {
-            return Err(SeedError::Rule(
-                "parameters: a name has 1 to 180 of the characters A-Za-z0-9-_/".to_owned(),
-            ));
-        }
-        if self.versions.is_empty() {
-            return Err(SeedError::Rule(format!(
-                "parameters: {} has no version",
-                self.name
-            )));
-        }
-        let bad = |value: &Hidden| {
-            value.reveal().is_empty() || value.reveal().chars().count() > MAX_VALUE_CHARS
-        };
-        if self.versions.iter().any(bad) {
-            return Err(SeedError::Rule(format!(
-                "parameters: a value of {} must have 1 to {MAX_VALUE_CHARS} characters",
                 self.name
             )));
         }

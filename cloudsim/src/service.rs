@@ -57,6 +57,18 @@ pub(crate) enum Action {
     RestoreSecret,
     /// STS: credentials of a caller for those of a role that trusts it.
     AssumeRole,
+    /// OOS: secret parameters under a path.
+    GetSecretParametersByPath,
+    /// OOS: which secret parameters there are.
+    ListSecretParameters,
+    /// OOS: one plain parameter.
+    GetParameter,
+    /// OOS: up to ten plain parameters.
+    GetParameters,
+    /// OOS: plain parameters under a path.
+    GetParametersByPath,
+    /// OOS: which plain parameters there are.
+    ListParameters,
 }
 
 /// An action as a request says it.
@@ -209,6 +221,66 @@ const ACTIONS: &[Entry] = &[
             "DurationSeconds",
             "Policy",
             "ExternalId",
+        ],
+    },
+    Entry {
+        action: Action::GetSecretParametersByPath,
+        service: Service::Oos,
+        name: "GetSecretParametersByPath",
+        parameters: &[
+            "Path",
+            "Recursive",
+            "MaxResults",
+            "NextToken",
+            "WithDecryption",
+        ],
+    },
+    Entry {
+        action: Action::ListSecretParameters,
+        service: Service::Oos,
+        name: "ListSecretParameters",
+        parameters: &[
+            "Name",
+            "Path",
+            "Recursive",
+            "Tags",
+            "SortField",
+            "SortOrder",
+            "MaxResults",
+            "NextToken",
+        ],
+    },
+    Entry {
+        action: Action::GetParameter,
+        service: Service::Oos,
+        name: "GetParameter",
+        parameters: &["Name", "ParameterVersion"],
+    },
+    Entry {
+        action: Action::GetParameters,
+        service: Service::Oos,
+        name: "GetParameters",
+        parameters: &["Names"],
+    },
+    Entry {
+        action: Action::GetParametersByPath,
+        service: Service::Oos,
+        name: "GetParametersByPath",
+        parameters: &["Path", "Recursive", "MaxResults", "NextToken"],
+    },
+    Entry {
+        action: Action::ListParameters,
+        service: Service::Oos,
+        name: "ListParameters",
+        parameters: &[
+            "Name",
+            "Path",
+            "Recursive",
+            "Tags",
+            "SortField",
+            "SortOrder",
+            "MaxResults",
+            "NextToken",
         ],
     },
 ];

@@ -144,15 +144,35 @@ pub(crate) fn spoil(body: &mut Value, fault: &Fault) {
                 .for_each(|entry| empty(entry, *absent));
         }
         (Effect::MissingEntry, true) => {
-            for list in ["SecretValues", "Errors"] {
-                if let Some(entries) = body[list].as_array_mut() {
-                    entries.retain(|entry| !about(entry));
-                }
+            take(body, about);
+        }
+        (Effect::EntryError { status, code }, true) => {
+            let struck = take(body, about);
+            if let Some(errors) = body["Errors"].as_array_mut() {
+                errors.extend(struck.iter().map(|entry| {
+                    json!({
+                        "SecretName": entry["SecretName"],
+                        "Code": code,
+                        "HttpStatus": status,
+                        "Message": "The request was refused by a fault.",
+                    })
+                }));
             }
         }
         (Effect::MissingEntry, false) if about(body) => *body = json!({}),
         _ => {}
     }
+}
+
+/// Takes entries out of the answer to a batch.
+fn take(body: &mut Value, about: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut taken = Vec::new();
+    for list in ["SecretValues", "Errors"] {
+        if let Some(entries) = body[list].as_array_mut() {
+            taken.extend(entries.extract_if(.., |entry| about(entry)));
+        }
+    }
+    taken
 }
 
 /// Which version is asked for. A managed secret has no versions that a caller could choose.

@@ -484,6 +484,15 @@ async fn faults_strike_kms_by_name() {
         None
     );
     simulator.clear_faults();
+    let refusal = Effect::EntryError {
+        status: 500,
+        code: "InternalFailure".to_owned(),
+    };
+    simulator.add_fault(Fault::new(refusal).name("shop/b"));
+    let reply = client.send(&batch(&["shop/a", "shop/b"])).await.body;
+    assert_eq!(reply["SecretValues"].as_array().unwrap().len(), 1);
+    assert_eq!(reply["Errors"][0]["Code"], "InternalFailure");
+    simulator.clear_faults();
     simulator.add_fault(Fault::error(503, "ServiceUnavailableTemporary").service("kms"));
     let reply = client.send(&value("shop/a")).await;
     assert_eq!(reply.refusal(), (503, "ServiceUnavailableTemporary"));

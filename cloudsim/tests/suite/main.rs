@@ -12,6 +12,7 @@ mod kms;
 mod ledger;
 mod metadata;
 mod oos;
+mod path;
 mod program;
 mod support;
 mod token;
