@@ -11,12 +11,22 @@ use thiserror::Error;
 use crate::account::{Registry, provider_arn, role_arn};
 use crate::fault::Faults;
 use crate::hidden::Hidden;
+use crate::instance::KmsInstance;
 use crate::jwks::KeySets;
 use crate::ledger::Ledger;
+use crate::metadata::MetadataState;
 use crate::nonce::NonceCache;
 use crate::parameter::{ParameterStore, Place};
-use crate::seed::{OidcProvider, Parameter, Role, Seed, SeedError};
+use crate::quota::Quotas;
+use crate::request::Request;
+use crate::secret::SecretStore;
+use crate::seed::{Account, KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::shared::Shared;
+
+mod identities;
+mod secrets;
+
+pub use secrets::SecretInfo;
 
 /// Tells the time. Tests that need another time than now pass their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -25,8 +35,14 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub(crate) struct Cloud {
     pub(crate) region: String,
     pub(crate) latency: Duration,
+    pub(crate) instance: Option<KmsInstance>,
     pub(crate) registry: Shared<Registry>,
     pub(crate) parameters: Shared<ParameterStore>,
+    pub(crate) plain_parameters: Shared<ParameterStore>,
+    pub(crate) secrets: Shared<SecretStore>,
+    pub(crate) kms: Shared<KmsSettings>,
+    pub(crate) quotas: Shared<Quotas>,
+    pub(crate) host: Shared<MetadataState>,
     pub(crate) nonces: Shared<NonceCache>,
     pub(crate) faults: Shared<Faults>,
     pub(crate) ledger: Shared<Ledger>,
@@ -60,6 +76,23 @@ pub struct ParameterInfo {
     pub version: usize,
 }
 
+/// One kind of parameters of a seed.
+fn stored(seed: &Seed, of: impl Fn(&Account) -> &Vec<Parameter>, now: Timestamp) -> ParameterStore {
+    let mut store = ParameterStore::default();
+    for account in &seed.accounts {
+        for parameter in of(account) {
+            let region = parameter.region.as_ref().unwrap_or(&seed.region);
+            let place = Place {
+                account: account.id.clone(),
+                region: region.clone(),
+                name: parameter.name.clone(),
+            };
+            store.put(place, parameter.clone(), now);
+        }
+    }
+    store
+}
+
 // === impl Cloud ===
 
 impl Cloud {
@@ -70,28 +103,17 @@ impl Cloud {
         clock: Clock,
     ) -> Self {
         let now = clock();
-        let mut parameters = ParameterStore::default();
-        for account in &seed.accounts {
-            for parameter in &account.parameters {
-                let place = Place {
-                    account: account.id.clone(),
-                    region: parameter
-                        .region
-                        .clone()
-                        .unwrap_or_else(|| seed.region.clone()),
-                    name: parameter.name.clone(),
-                };
-                for value in &parameter.versions {
-                    parameters.put(place.clone(), value.clone(), now);
-                }
-                parameters.describe(&place, parameter.description.as_deref().unwrap_or_default());
-            }
-        }
         Self {
             region: seed.region.clone(),
             latency,
+            instance: None,
             registry: Shared::new(Registry::from_seed(seed)),
-            parameters: Shared::new(parameters),
+            parameters: Shared::new(stored(seed, |account| &account.parameters, now)),
+            plain_parameters: Shared::new(stored(seed, |account| &account.plain_parameters, now)),
+            secrets: Shared::new(secrets::stored(seed, now)),
+            kms: Shared::new(seed.kms.clone()),
+            quotas: Shared::default(),
+            host: Shared::new(MetadataState::new(seed)),
             nonces: Shared::new(NonceCache::new(now)),
             faults: Shared::default(),
             ledger: Shared::default(),
@@ -103,6 +125,13 @@ impl Cloud {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The region that a request is for: said by a parameter, else by the host, else the seed's.
+    pub(crate) fn region_of<'a>(&'a self, request: &'a Request) -> &'a str {
+        let said = request.parameter("RegionId");
+        said.or_else(|| request.host_region())
+            .unwrap_or(&self.region)
     }
 
     fn account(&self, id: Option<&str>) -> Result<String, CloudError> {
@@ -133,15 +162,37 @@ impl Cloud {
         name: &str,
         value: Hidden,
     ) -> Result<usize, CloudError> {
-        let parameter = Parameter {
-            name: name.to_owned(),
-            region: None,
-            description: None,
-            versions: vec![value.clone()],
-        };
+        let parameter = Parameter::new(name, value);
         parameter.check()?;
         let place = self.place(account, region, name)?;
-        Ok(self.parameters.write().put(place, value, self.now()))
+        let now = self.now();
+        Ok(self.parameters.write().put(place, parameter, now))
+    }
+
+    /// Adds a version of a plain parameter, and the parameter if it is new.
+    pub(crate) fn put_plain_parameter(
+        &self,
+        account: Option<&str>,
+        parameter: Parameter,
+    ) -> Result<usize, CloudError> {
+        parameter.check()?;
+        let place = self.place(account, parameter.region.as_deref(), &parameter.name)?;
+        let now = self.now();
+        Ok(self.plain_parameters.write().put(place, parameter, now))
+    }
+
+    pub(crate) fn delete_plain_parameter(
+        &self,
+        account: Option<&str>,
+        region: Option<&str>,
+        name: &str,
+    ) -> Result<(), CloudError> {
+        let place = self.place(account, region, name)?;
+        self.plain_parameters
+            .write()
+            .delete(&place)
+            .then_some(())
+            .ok_or(CloudError::NotFound("parameter"))
     }
 
     pub(crate) fn delete_parameter(
@@ -202,7 +253,7 @@ impl Cloud {
         Ok(self.registry.write().revoke_sessions(&arn))
     }
 
-    fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
+    pub(crate) fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
         Ok(if role.starts_with("acs:") {
             role.to_owned()
         } else {

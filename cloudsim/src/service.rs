@@ -1,12 +1,15 @@
 //! The services behind the gateway, one file each.
 
+pub(crate) mod kms;
 pub(crate) mod oos;
 pub(crate) mod sts;
+mod table;
 
 use axum::http::Method;
 
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::service::table::{ACTIONS, Entry};
 
 /// Parameters that every action of the POP gateway takes.
 const COMMON: [&str; 11] = [
@@ -23,7 +26,7 @@ const COMMON: [&str; 11] = [
     "SignatureVersion",
 ];
 
-/// What a request is for. A new service adds its actions here and in `gateway.rs`.
+/// What a request is for. A new service adds its actions here, in `table.rs` and in its own file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// OOS: one secret parameter.
@@ -34,6 +37,70 @@ pub(crate) enum Action {
     GetCallerIdentity,
     /// STS: a token of an OIDC provider for credentials of a role.
     AssumeRoleWithOidc,
+    /// KMS: one secret's value.
+    GetSecretValue,
+    /// KMS: up to twenty secrets' values.
+    BatchGetSecretValue,
+    /// KMS: which secrets there are.
+    ListSecrets,
+    /// KMS: one secret without its value.
+    DescribeSecret,
+    /// KMS: which versions of a secret there are.
+    ListSecretVersionIds,
+    /// KMS: a new secret.
+    CreateSecret,
+    /// KMS: a new version.
+    PutSecretValue,
+    /// KMS: a stage of another version.
+    UpdateSecretVersionStage,
+    /// KMS: the end of a secret.
+    DeleteSecret,
+    /// KMS: the end of the end of a secret.
+    RestoreSecret,
+    /// STS: credentials of a caller for those of a role that trusts it.
+    AssumeRole,
+    /// OOS: secret parameters under a path.
+    GetSecretParametersByPath,
+    /// OOS: which secret parameters there are.
+    ListSecretParameters,
+    /// OOS: one plain parameter.
+    GetParameter,
+    /// OOS: up to ten plain parameters.
+    GetParameters,
+    /// OOS: plain parameters under a path.
+    GetParametersByPath,
+    /// OOS: which plain parameters there are.
+    ListParameters,
+}
+
+/// The services, each with its one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Oos,
+    Sts,
+    Kms,
+}
+
+// === impl Service ===
+
+impl Service {
+    fn of(version: &str) -> Option<Self> {
+        match version {
+            "2019-06-01" => Some(Self::Oos),
+            "2015-04-01" => Some(Self::Sts),
+            "2016-01-20" => Some(Self::Kms),
+            _ => None,
+        }
+    }
+
+    /// The name by which faults and the ledger know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Oos => "oos",
+            Self::Sts => "sts",
+            Self::Kms => "kms",
+        }
+    }
 }
 
 // === impl Action ===
@@ -46,7 +113,7 @@ impl Action {
             said("x-acs-version", "Version").ok_or_else(|| Refusal::missing("Version"))?;
         let name = said("x-acs-action", "Action").ok_or_else(|| Refusal::missing("Action"))?;
         if request.path != "/" {
-            return Err(no_such_action());
+            return Err(Refusal::no_such_action());
         }
         if request.method != Method::GET && request.method != Method::POST {
             return Err(Refusal::new(
@@ -55,57 +122,53 @@ impl Action {
                 "This http method is not supported.",
             ));
         }
-        match (version, name) {
-            ("2019-06-01", "GetSecretParameter") => Ok(Self::GetSecretParameter),
-            ("2019-06-01", "GetSecretParameters") => Ok(Self::GetSecretParameters),
-            ("2015-04-01", "GetCallerIdentity") => Ok(Self::GetCallerIdentity),
-            ("2015-04-01", "AssumeRoleWithOIDC") => Ok(Self::AssumeRoleWithOidc),
-            ("2019-06-01" | "2015-04-01", _) => Err(no_such_action()),
-            _ => Err(Refusal::new(
+        let service = Service::of(version).filter(|service| {
+            // A dedicated instance is of KMS, and of nothing else.
+            !request.instance || *service == Service::Kms
+        });
+        let service = service.ok_or_else(|| {
+            Refusal::new(
                 404,
                 "InvalidProduct.NotFound",
                 "Cannot find product according to your specified version.",
-            )),
+            )
+        })?;
+        let mut actions = ACTIONS.iter();
+        let entry = actions.find(|entry| entry.service == service && entry.name == name);
+        let entry = entry.ok_or_else(Refusal::no_such_action)?;
+        if request.instance && !entry.action.is_on_instances() {
+            return Err(Refusal::new(
+                400,
+                "UnsupportedOperation",
+                "A dedicated instance does not serve this operation.",
+            ));
         }
+        Ok(entry.action)
     }
 
-    pub(crate) fn service(self) -> &'static str {
-        match self {
-            Self::GetSecretParameter | Self::GetSecretParameters => "oos",
-            Self::GetCallerIdentity | Self::AssumeRoleWithOidc => "sts",
-        }
+    fn entry(self) -> &'static Entry {
+        let entry = ACTIONS.iter().find(|entry| entry.action == self);
+        // Every action is in the table, which its test proves.
+        entry.unwrap_or(&ACTIONS[0])
+    }
+
+    pub(crate) fn service(self) -> Service {
+        self.entry().service
     }
 
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::GetSecretParameter => "GetSecretParameter",
-            Self::GetSecretParameters => "GetSecretParameters",
-            Self::GetCallerIdentity => "GetCallerIdentity",
-            Self::AssumeRoleWithOidc => "AssumeRoleWithOIDC",
-        }
+        self.entry().name
     }
 
-    /// The parameters that it takes beyond the common ones.
-    fn parameters(self) -> &'static [&'static str] {
-        match self {
-            Self::GetSecretParameter => &["Name", "ParameterVersion", "WithDecryption"],
-            Self::GetSecretParameters => &["Names", "WithDecryption"],
-            Self::GetCallerIdentity => &[],
-            Self::AssumeRoleWithOidc => &[
-                "RoleArn",
-                "OIDCProviderArn",
-                "OIDCToken",
-                "RoleSessionName",
-                "DurationSeconds",
-                "Policy",
-            ],
-        }
+    /// Says whether dedicated instances of KMS serve it: they do business, and no management.
+    fn is_on_instances(self) -> bool {
+        matches!(self, Self::GetSecretValue | Self::BatchGetSecretValue)
     }
 
     /// Refuses parameters that the action does not know: a misspelt one must not go unnoticed in a test.
     pub(crate) fn check_parameters(self, request: &Request) -> Result<(), Refusal> {
         let known = |name: &[u8]| {
-            let mut known = COMMON.iter().chain(self.parameters());
+            let mut known = COMMON.iter().chain(self.entry().parameters);
             known.any(|known| known.as_bytes() == name)
         };
         if request.parameter_names().all(known) {
@@ -117,12 +180,4 @@ impl Action {
         );
         Err(Refusal::new(400, "InvalidParameter", message))
     }
-}
-
-fn no_such_action() -> Refusal {
-    Refusal::new(
-        404,
-        "InvalidApi.NotFound",
-        "Specified api is not found, please check your url and method.",
-    )
 }

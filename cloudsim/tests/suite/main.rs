@@ -4,9 +4,15 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod authentication;
+mod catalog;
+mod chain;
 mod fault;
+mod instance;
+mod kms;
 mod ledger;
+mod metadata;
 mod oos;
+mod path;
 mod program;
 mod support;
 mod token;

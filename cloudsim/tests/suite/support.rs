@@ -17,6 +17,7 @@ pub const PROVIDER: &str = "acs:ram::1000000000000001:oidc-provider/cluster";
 pub const ROLE: &str = "acs:ram::1000000000000001:role/reader";
 pub const OOS: &str = "2019-06-01";
 pub const STS: &str = "2015-04-01";
+pub const KMS: &str = "2016-01-20";
 
 /// The seed's keys: id and secret of the RAM user, of one who may do nothing, of the account itself.
 pub const USER: (&str, &str) = ("LTAIuser", "canary-user-secret");
@@ -141,7 +142,7 @@ impl Client {
     pub fn sign(&self, draft: &Draft) -> RequestBuilder {
         let hex = |bytes: &[u8]| hex::encode(bytes);
         let sha = |text: &str| hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-        let host = self.url.strip_prefix("http://").unwrap().to_owned();
+        let host = self.url.split("://").nth(1).unwrap().to_owned();
         let mut headers = vec![
             ("host", host),
             ("x-acs-action", draft.action.to_owned()),
