@@ -8,7 +8,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::provider::Class;
+use crate::provider::{Class, Notice};
 use crate::refresh::{CallObserver, HubFigures};
 
 /// One metric family.
@@ -43,6 +43,7 @@ families! {
     PARKED "gauge" "cloudsecrets_hub_parked_identities" [] "Identities that failed and are probed."
     CALLS "counter" "cloudsecrets_cloud_calls_total" ["provider", "action", "class"] "Calls to clouds by how they ended; class is `ok` or an error class."
     CALL_SECONDS "histogram" "cloudsecrets_cloud_call_seconds" ["provider", "action"] "How long calls to clouds took."
+    FALLBACKS "counter" "cloudsecrets_batch_fallbacks_total" ["provider"] "How often a batch call turned out not to work and single reads took its place."
     RENEWALS "counter" "cloudsecrets_credential_renewals_total" ["source", "class"] "Credential exchanges by source and how they ended."
     SECRET_WRITES "counter" "cloudsecrets_secret_writes_total" ["fate"] "Writes of Secrets: created, updated, annotated, deleted, refused or failed."
     STATUS_WRITES "counter" "cloudsecrets_status_writes_total" ["kind", "fate"] "Writes of status: written or failed."
@@ -64,6 +65,7 @@ pub struct Metrics {
     parked: Gauge,
     calls: IntCounterVec,
     call_seconds: HistogramVec,
+    fallbacks: IntCounterVec,
     renewals: IntCounterVec,
     secret_writes: IntCounterVec,
     status_writes: IntCounterVec,
@@ -113,6 +115,7 @@ impl Metrics {
             parked: gauge(&registry, PARKED)?,
             calls: counters(&registry, CALLS)?,
             call_seconds: histograms(&registry, CALL_SECONDS)?,
+            fallbacks: counters(&registry, FALLBACKS)?,
             renewals: counters(&registry, RENEWALS)?,
             secret_writes: counters(&registry, SECRET_WRITES)?,
             status_writes: counters(&registry, STATUS_WRITES)?,
@@ -185,6 +188,12 @@ impl CallObserver for Metrics {
             .inc();
         let seconds: Histogram = self.call_seconds.with_label_values(&[provider, action]);
         seconds.observe(took.as_secs_f64());
+    }
+
+    fn noticed(&self, provider: &str, notice: Notice) {
+        match notice {
+            Notice::BatchWithdrawn => self.fallbacks.with_label_values(&[provider]).inc(),
+        }
     }
 }
 

@@ -14,12 +14,43 @@ pub struct ProviderSpec {
     /// Alibaba Cloud OOS Parameter Store: its secret parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oos: Option<OosSpec>,
+
+    /// Alibaba Cloud KMS Secrets Manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms: Option<KmsSpec>,
 }
 
 /// Alibaba Cloud OOS Parameter Store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OosSpec {
+    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = validation::REGION)
+    )]
+    pub region: String,
+
+    /// Whether the public or the VPC endpoint of the region is called; Vpc works only from inside
+    /// that region. Default: Public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Network")]
+    pub network: Option<Network>,
+
+    /// A URL to call in place of the one that region and network give: https, a host that the
+    /// operator allows, no port, path or query. Never used for STS. At most 253 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::URL)
+    )]
+    pub endpoint: Option<String>,
+}
+
+/// Alibaba Cloud KMS Secrets Manager: the shared gateway of a region, or a dedicated instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsSpec {
     /// The region's id, such as cn-hangzhou, at most 32 characters.
     #[schemars(
         length(min = 1, max = 32),
@@ -69,6 +100,15 @@ pub enum Network {
 // === impl OosSpec ===
 
 impl OosSpec {
+    /// The network, with the default applied.
+    pub fn network(&self) -> Network {
+        self.network.unwrap_or_default()
+    }
+}
+
+// === impl KmsSpec ===
+
+impl KmsSpec {
     /// The network, with the default applied.
     pub fn network(&self) -> Network {
         self.network.unwrap_or_default()

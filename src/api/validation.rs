@@ -54,7 +54,15 @@ pub fn every_entry_has_a_store() -> Rule {
 
 /// On a provider block.
 pub fn one_provider() -> Rule {
-    Rule::new("has(self.oos)").message("must have exactly one of: oos")
+    Rule::new("[has(self.oos), has(self.kms)].filter(set, set).size() == 1")
+        .message("must have exactly one of: oos, kms")
+}
+
+/// On a remote reference.
+pub fn version_or_stage() -> Rule {
+    Rule::new("!has(self.version) || !has(self.stage)")
+        .message("must have either version or stage, not both")
+        .field_path(".stage")
 }
 
 /// On an auth block.

@@ -20,7 +20,7 @@ pub struct EndpointPolicy {
 }
 
 /// The hosts of one service. Each pattern is a host name whose label `{region}` stands for any
-/// well-formed region.
+/// well-formed region and `{instance}` for any label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Service {
     /// The service's name for messages, such as `oos`.
@@ -176,6 +176,7 @@ impl Service {
             let mut labels = host.split('.');
             let admitted = pattern.split('.').all(|expected| match labels.next() {
                 Some(label) if expected == "{region}" => is_region(label),
+                Some(label) if expected == "{instance}" => is_label(label),
                 Some(label) => label == expected,
                 None => false,
             });
@@ -184,7 +185,8 @@ impl Service {
     }
 
     fn expected(&self) -> String {
-        self.hosts.join(" or ").replace("{region}", "REGION")
+        let hosts = self.hosts.join(" or ").replace("{region}", "REGION");
+        hosts.replace("{instance}", "INSTANCE")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::alibaba::{Network, Oos, OosConfig};
+use super::alibaba::{Kms, KmsConfig, Network, Oos, OosConfig};
 use super::endpoint::{Endpoint, EndpointError, EndpointPolicy};
 use super::{Edge, Provider};
 use crate::api::{self, ProviderSpec};
@@ -21,11 +21,15 @@ pub struct Place {
 
 /// Where the provider of `spec` is.
 pub fn place(spec: &ProviderSpec) -> Option<Place> {
-    let oos = spec.oos.as_ref()?;
+    let (field, region, side) = match (&spec.oos, &spec.kms) {
+        (Some(oos), None) => ("oos", &oos.region, oos.network()),
+        (None, Some(kms)) => ("kms", &kms.region, kms.network()),
+        _ => return None,
+    };
     Some(Place {
-        field: "oos",
-        region: oos.region.clone(),
-        network: network(oos.network()),
+        field,
+        region: region.clone(),
+        network: network(side),
     })
 }
 
@@ -39,15 +43,25 @@ pub fn build(
     policy: &EndpointPolicy,
     edge: Edge,
 ) -> Result<Option<Arc<dyn Provider>>, EndpointError> {
-    let Some(oos) = &spec.oos else {
-        return Ok(None);
-    };
-    let config = OosConfig {
-        region: oos.region.clone(),
-        network: network(oos.network()),
-        endpoint: oos.endpoint.clone(),
-    };
-    Ok(Some(Arc::new(Oos::new(config, sts, policy, edge)?)))
+    Ok(match (&spec.oos, &spec.kms) {
+        (Some(oos), None) => {
+            let config = OosConfig {
+                region: oos.region.clone(),
+                network: network(oos.network()),
+                endpoint: oos.endpoint.clone(),
+            };
+            Some(Arc::new(Oos::new(config, sts, policy, edge)?))
+        }
+        (None, Some(kms)) => {
+            let config = KmsConfig {
+                region: kms.region.clone(),
+                network: network(kms.network()),
+                endpoint: kms.endpoint.clone(),
+            };
+            Some(Arc::new(Kms::new(config, sts, policy, edge)?))
+        }
+        _ => None,
+    })
 }
 
 fn network(network: api::Network) -> Network {

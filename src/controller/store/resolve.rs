@@ -104,7 +104,7 @@ impl Resolver {
         looked_at: &mut BTreeSet<Dependency>,
     ) -> Result<Option<Origin>, StoreError> {
         let place = registry::place(store.provider())
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos"))?;
+            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let sts = alibaba::endpoint::sts(
             &self.rules.endpoints,
             store.auth().sts_endpoint.as_deref(),
@@ -115,7 +115,7 @@ impl Resolver {
         let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
         let provider = registry::build(store.provider(), sts, policy, edge)
             .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos"))?;
+            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let mut resolution = Resolution {
             resolver: self,
             store,

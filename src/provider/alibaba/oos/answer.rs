@@ -103,6 +103,7 @@ impl Parameter {
             Some(value) if !value.is_empty() => Ok(Fetched {
                 value,
                 version: self.version,
+                rotation: None,
             }),
             _ => Err(protocol("EmptyValue", request_id)),
         }
