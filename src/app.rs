@@ -120,7 +120,7 @@ pub async fn run(
     };
     let http = HttpClient::new(http).map_err(|error| AppError::Http(error.to_string()))?;
     let edge = Edge {
-        http,
+        http: http.clone(),
         clock: Arc::clone(&clock),
         random: random.clone(),
     };
@@ -189,6 +189,7 @@ pub async fn run(
     });
     let filled = Filled::new();
     let census: Vec<Box<dyn Census>> = vec![
+        Box::new(http),
         Box::new(Cache(external.0.clone())),
         Box::new(Cache(namespaced_stores.0.clone())),
         Box::new(Cache(cluster_stores.0.clone())),

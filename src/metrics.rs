@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec,
     Opts, Registry, TextEncoder,
@@ -48,6 +49,7 @@ families! {
     SECRET_WRITES "counter" "cloudsecrets_secret_writes_total" ["fate"] "Writes of Secrets: created, updated, annotated, deleted, refused or failed."
     STATUS_WRITES "counter" "cloudsecrets_status_writes_total" ["kind", "fate"] "Writes of status: written or failed."
     RECONCILES "counter" "cloudsecrets_reconciles_total" ["kind", "result"] "Reconciles: done, waiting for the cloud, failed, timed out or panicked."
+    AUTHORITIES "gauge" "cloudsecrets_authority_expiry_timestamp_seconds" ["authority"] "When the first certificate of a private authority expires that endpoints are verified by: a region's of dedicated KMS instances, or a store's own by its digest; seconds since 1970."
     EVENTS "counter" "cloudsecrets_events_total" ["fate"] "Kubernetes events: published, failed or dropped because there were too many."
     OBJECTS "gauge" "cloudsecrets_objects" ["kind", "namespace", "condition", "status", "reason"] "Objects by condition."
     UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready or Fresh condition is not true; at most 1000 series, gone with the object."
@@ -70,6 +72,7 @@ pub struct Metrics {
     secret_writes: IntCounterVec,
     status_writes: IntCounterVec,
     reconciles: IntCounterVec,
+    authorities: IntGaugeVec,
     events: IntCounterVec,
     objects: IntGaugeVec,
     unhealthy: IntGaugeVec,
@@ -120,6 +123,7 @@ impl Metrics {
             secret_writes: counters(&registry, SECRET_WRITES)?,
             status_writes: counters(&registry, STATUS_WRITES)?,
             reconciles: counters(&registry, RECONCILES)?,
+            authorities: int_gauges(&registry, AUTHORITIES)?,
             events: counters(&registry, EVENTS)?,
             objects: int_gauges(&registry, OBJECTS)?,
             unhealthy: int_gauges(&registry, UNHEALTHY)?,
@@ -140,7 +144,12 @@ impl Metrics {
         self.overdue.set(hub.oldest_overdue.as_secs_f64());
         self.held.set(count(hub.held_bytes));
         self.parked.set(count(hub.parked));
-        for gauges in [&self.objects, &self.unhealthy, &self.undecodable] {
+        for gauges in [
+            &self.authorities,
+            &self.objects,
+            &self.unhealthy,
+            &self.undecodable,
+        ] {
             gauges.reset();
         }
         let mut counts = Counts {
@@ -220,6 +229,12 @@ impl Counts<'_> {
             let labels = [kind, namespace, name, condition, reason];
             metrics.unhealthy.with_label_values(&labels).set(1);
         }
+    }
+
+    /// Tells when a private authority expires.
+    pub fn authority(&mut self, name: &str, expiry: Timestamp) {
+        let gauge = self.metrics.authorities.with_label_values(&[name]);
+        gauge.set(expiry.as_second());
     }
 
     /// Counts an object that cannot be decoded.

@@ -4,6 +4,7 @@
 //! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
 
 pub mod alibaba;
+mod config;
 mod edge;
 pub mod endpoint;
 mod error;
@@ -19,6 +20,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+pub use config::ConfigError;
 pub use edge::{Edge, Random};
 pub use error::{CallError, Class, Detail};
 

@@ -72,6 +72,29 @@ pub struct KmsSpec {
         regex(pattern = validation::URL)
     )]
     pub endpoint: Option<String>,
+
+    /// The dedicated instance that values are read from, where there is one. Its region is the store's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<KmsInstanceSpec>,
+}
+
+/// A dedicated KMS instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsInstanceSpec {
+    /// Its host, such as kst-hzz.cryptoservice.kms.aliyuncs.com, reachable from its own VPCs only. At
+    /// most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::HOST)
+    )]
+    pub endpoint: String,
+
+    /// The certificates in PEM that the instance's own may come from, and no others; at most 32768
+    /// characters. Default: the chain that Alibaba Cloud publishes for the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32768))]
+    pub ca_bundle: Option<String>,
 }
 
 /// The side of a cloud endpoint that is called.

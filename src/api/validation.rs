@@ -19,6 +19,8 @@ pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
 pub const REGION: &str = "^[a-z]{2,3}(-[a-z0-9]+){1,4}$";
 /// The URL of a host. What more it must be is for the operator to check.
 pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
+/// A host, with or without a scheme in front of it. What more it must be is for the operator to check.
+pub const HOST: &str = r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$";
 /// A role of Alibaba Cloud RAM.
 pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
 /// An OIDC provider of Alibaba Cloud RAM.

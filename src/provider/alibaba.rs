@@ -3,6 +3,7 @@
 //! All calls go through [`Gateway`], which signs, sends and decodes; the files beside it only know
 //! parameters and answers.
 
+pub mod ca;
 mod call;
 pub mod code;
 pub mod endpoint;
@@ -13,6 +14,6 @@ mod sts;
 
 pub use call::Gateway;
 pub use endpoint::Network;
-pub use kms::{Kms, KmsConfig};
+pub use kms::{Kms, KmsConfig, KmsInstance};
 pub use oos::{Oos, OosConfig};
 pub use sts::{AssumeRoleWithOidc, Caller, Sts};

@@ -210,6 +210,11 @@ impl Endpoint {
         &self.origin
     }
 
+    /// Whether it is called by https.
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
+
     /// The host, with its port where it is not the scheme's own: the `host` header.
     pub fn host(&self) -> &str {
         &self.origin[self.authority_at..]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::alibaba::{Kms, KmsConfig, Network, Oos, OosConfig};
-use super::endpoint::{Endpoint, EndpointError, EndpointPolicy};
-use super::{Edge, Provider};
+use super::alibaba::{Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig};
+use super::endpoint::{Endpoint, EndpointPolicy};
+use super::{ConfigError, Edge, Provider};
 use crate::api::{self, ProviderSpec};
 
 /// What every provider says about its place: the region and network that the identity's token
@@ -36,13 +36,13 @@ pub fn place(spec: &ProviderSpec) -> Option<Place> {
 /// The provider that `spec` describes. `sts` is where its identities are asked about.
 ///
 /// # Errors
-/// What is wrong with its endpoint.
+/// What is wrong with its endpoint or its certificates.
 pub fn build(
     spec: &ProviderSpec,
     sts: Endpoint,
     policy: &EndpointPolicy,
     edge: Edge,
-) -> Result<Option<Arc<dyn Provider>>, EndpointError> {
+) -> Result<Option<Arc<dyn Provider>>, ConfigError> {
     Ok(match (&spec.oos, &spec.kms) {
         (Some(oos), None) => {
             let config = OosConfig {
@@ -57,6 +57,10 @@ pub fn build(
                 region: kms.region.clone(),
                 network: network(kms.network()),
                 endpoint: kms.endpoint.clone(),
+                instance: kms.instance.as_ref().map(|instance| KmsInstance {
+                    endpoint: instance.endpoint.clone(),
+                    ca_bundle: instance.ca_bundle.clone(),
+                }),
             };
             Some(Arc::new(Kms::new(config, sts, policy, edge)?))
         }

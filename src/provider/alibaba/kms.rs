@@ -1,6 +1,7 @@
 //! KMS Secrets Manager: secrets of the shared gateways, twenty to a call, and of dedicated instances.
 
 mod answer;
+mod list;
 mod name;
 mod support;
 
@@ -14,13 +15,16 @@ use serde_json::json;
 use self::answer::{Many, One};
 use self::support::Support;
 use super::call::Gateway;
-use super::code;
 use super::endpoint::{self, Network};
 use super::sts::Sts;
+use super::{ca, code};
 use crate::credential::Credentials;
+use crate::http::Authority;
 use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, is_region};
+use crate::provider::hex::hex;
 use crate::provider::{
-    Address, Answer, CallError, Capabilities, Class, Detail, Edge, Notice, Provider, RemoteKey,
+    Address, Answer, CallError, Capabilities, Class, ConfigError, Detail, Edge, Listed, Notice,
+    Provider, RemoteKey, Selection,
 };
 
 /// The version of the KMS API.
@@ -39,13 +43,28 @@ pub struct KmsConfig {
     pub network: Network,
     /// A URL that replaces what region and network give. A dedicated instance's means the instance.
     pub endpoint: Option<String>,
+    /// The dedicated instance that values are read from.
+    pub instance: Option<KmsInstance>,
+}
+
+/// Which dedicated instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsInstance {
+    /// Its host or URL.
+    pub endpoint: String,
+    /// The certificates that its own may come from, in PEM, in place of those that the vendor publishes
+    /// for the region.
+    pub ca_bundle: Option<String>,
 }
 
 /// The secrets of one region, or of one dedicated instance there.
 pub struct Kms {
     address: Address,
     region: String,
+    /// Where values are read.
     gateway: Gateway,
+    /// Where names are listed: the shared gateway, for dedicated ones have no such call.
+    lists: Gateway,
     sts: Sts,
     edge: Edge,
     /// Of this identity too, because whoever reads keeps one provider per identity and address.
@@ -55,33 +74,64 @@ pub struct Kms {
 // === impl Kms ===
 
 impl Kms {
-    /// The KMS that `config` names, if its final URL passes `policy`. `sts` is where
-    /// [`check`](Provider::check) asks; the store's own endpoint never redirects that.
+    /// The KMS that `config` names, if its final URLs pass `policy`. `sts` is where
+    /// [`check`](Provider::check) asks; the store's own endpoint never redirects that. A dedicated
+    /// instance is trusted by its own authority only, unless plain http is allowed and asked for.
     ///
     /// # Errors
-    /// What is wrong with the region or the endpoint.
+    /// What is wrong with the region, an endpoint or the certificates.
     pub fn new(
         config: KmsConfig,
         sts: Endpoint,
         policy: &EndpointPolicy,
         edge: Edge,
-    ) -> Result<Self, EndpointError> {
+    ) -> Result<Self, ConfigError> {
         let KmsConfig {
             region,
             network,
             endpoint,
+            instance,
         } = config;
-        let endpoint = endpoint::kms(policy, endpoint.as_deref(), &region, network)?;
         if !is_region(&region) {
-            return Err(EndpointError::Region);
+            return Err(EndpointError::Region.into());
         }
-        let parts = [("endpoint", endpoint.as_str()), ("region", &region)];
-        let dedicated = endpoint::is_kms_instance(&endpoint);
+        let named = endpoint::kms(policy, endpoint.as_deref(), &region, network)?;
+        let by_name = endpoint::is_kms_instance(&named);
+        let shared = if by_name {
+            endpoint::kms(policy, None, &region, network)?
+        } else {
+            named.clone()
+        };
+        let (dedicated, ca_bundle) = match instance {
+            Some(_) if by_name => return Err(ConfigError::TwoInstances),
+            Some(instance) => {
+                let at = endpoint::kms_instance(policy, &instance.endpoint)?;
+                (Some(at), instance.ca_bundle)
+            }
+            None => (by_name.then_some(named), None),
+        };
+        let support = Support::new(dedicated.is_none());
+        let mut reader = edge.clone();
+        let mut authority = String::new();
+        if dedicated.as_ref().is_some_and(Endpoint::is_https) {
+            let trusted = trusted(&region, ca_bundle.as_deref())?;
+            let client = edge.http.trusting(&trusted);
+            reader.http = client.map_err(|_| ConfigError::UnusableAuthority)?;
+            authority = hex(&trusted.digest());
+        }
+        let at = dedicated.unwrap_or_else(|| shared.clone());
+        let parts = [
+            ("endpoint", at.as_str()),
+            ("region", &region),
+            ("lists", shared.as_str()),
+            ("authority", &authority),
+        ];
         Ok(Self {
             address: Address::new("kms", &parts),
             sts: Sts::new(sts, edge.clone()),
-            gateway: Gateway::new(edge.clone(), endpoint, VERSION, code::KMS),
-            support: Mutex::new(Support::new(!dedicated)),
+            gateway: Gateway::new(reader, at, VERSION, code::KMS),
+            lists: Gateway::new(edge.clone(), shared, VERSION, code::KMS),
+            support: Mutex::new(support),
             region,
             edge,
         })
@@ -274,6 +324,14 @@ impl Provider for Kms {
         .boxed()
     }
 
+    fn list<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<Vec<Listed>, CallError>> {
+        list::list(&self.lists, credentials, selection).boxed()
+    }
+
     fn take_notice(&self) -> Option<Notice> {
         self.support()
             .take_withdrawal()
@@ -283,6 +341,19 @@ impl Provider for Kms {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
         async move { self.sts.caller(credentials).await.map(drop) }.boxed()
     }
+}
+
+/// What a dedicated instance's certificate may come from: the bundle that was given, else the chain that
+/// the vendor publishes for the region.
+fn trusted(region: &str, ca_bundle: Option<&str>) -> Result<Authority, ConfigError> {
+    if let Some(bundle) = ca_bundle {
+        return Ok(Authority::from_pem(bundle)?);
+    }
+    let Some(chain) = ca::chain(region) else {
+        let region = region.to_owned();
+        return Err(ConfigError::NoAuthority { region });
+    };
+    Ok(Authority::from_pem(chain.pem)?.named(region))
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Failure {
 /// secrets that are there.
 fn decode(text: &SecretBytes) -> Option<SecretBytes> {
     let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let joined: Zeroizing<Vec<u8>> = if text.expose().iter().any(|byte| breaks(byte)) {
+    let joined: Zeroizing<Vec<u8>> = if text.expose().iter().any(breaks) {
         let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
         joined.extend(text.expose().iter().filter(|byte| !breaks(byte)));
         joined

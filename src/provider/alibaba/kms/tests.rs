@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::*;
+
+mod place;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpOptions};
 
@@ -73,6 +75,7 @@ impl Gate {
             region: "cn-hangzhou".to_owned(),
             network: Network::Public,
             endpoint: Some(url.clone()),
+            instance: None,
         };
         let sts = endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap();
         let kms = Kms::new(config, sts, &policy, edge).unwrap();

@@ -140,10 +140,7 @@ fn binary_values_are_decoded() {
     let cases = [
         ("AP/+Y2FuYXJ5", b"\x00\xff\xfecanary".to_vec()),
         ("Y2Fu\r\nYXJ5\n", b"canary".to_vec()),
-        (
-            &STANDARD.encode(&all),
-            all.clone(),
-        ),
+        (&STANDARD.encode(&all), all.clone()),
     ];
     for (data, expected) in cases {
         let fields = json!({"SecretData": data, "SecretDataType": "binary"});
