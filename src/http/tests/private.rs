@@ -57,8 +57,8 @@ impl Signed {
 
 async fn ask(client: &HttpClient, host: &str, port: u16) -> Result<u16, String> {
     let url = format!("https://{host}:{port}/");
-    let post = Post::new(&url, &[], Zeroizing::default()).unwrap();
-    let answer = client.post(post).await;
+    let request = Post::new(&url, &[], Zeroizing::default()).unwrap();
+    let answer = client.post(request).await;
     answer
         .map(|answer| answer.status)
         .map_err(|error| format!("{} {}", error.class.as_str(), error.code()))

@@ -156,6 +156,8 @@ fn answer(log: &mut Log, action: &str, query: &[(String, String)]) -> (StatusCod
     }
 }
 
+/// The answer when every name is read.
+#[allow(clippy::unnecessary_wraps)]
 fn values(count: usize) -> Result<Vec<String>, String> {
     Ok((0..count).map(|i| format!("v-s{i}")).collect())
 }

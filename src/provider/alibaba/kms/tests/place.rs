@@ -25,11 +25,11 @@ fn built(
     Kms::new(config, sts, &policy, edge).map_err(|error| error.to_string())
 }
 
-fn instance(ca_bundle: Option<&str>) -> Option<KmsInstance> {
-    Some(KmsInstance {
+fn instance(ca_bundle: Option<&str>) -> KmsInstance {
+    KmsInstance {
         endpoint: INSTANCE.to_owned(),
         ca_bundle: ca_bundle.map(str::to_owned),
-    })
+    }
 }
 
 fn refused(region: &str, endpoint: Option<&str>, instance: Option<KmsInstance>) -> String {
@@ -40,7 +40,7 @@ fn refused(region: &str, endpoint: Option<&str>, instance: Option<KmsInstance>) 
 fn an_instance_is_named_in_either_place() {
     let url = format!("https://{INSTANCE}");
     let kms = built("cn-hangzhou", Some(&url), None).unwrap();
-    let same = built("cn-hangzhou", None, instance(None)).unwrap();
+    let same = built("cn-hangzhou", None, Some(instance(None))).unwrap();
     assert_eq!(kms.address(), same.address());
     for kms in [kms, same] {
         assert_eq!(kms.host(), INSTANCE);
@@ -50,7 +50,7 @@ fn an_instance_is_named_in_either_place() {
         );
         assert_eq!(kms.capabilities().batch, 1);
     }
-    let refused = refused("cn-hangzhou", Some(&url), instance(None));
+    let refused = refused("cn-hangzhou", Some(&url), Some(instance(None)));
     assert!(
         refused.contains("leave out endpoint or instance"),
         "{refused}"
@@ -68,22 +68,22 @@ fn a_shared_gateway_has_no_private_authority_and_begins_with_batches() {
 #[test]
 fn what_is_trusted_is_part_of_the_address() {
     let chain = ca::chain("cn-beijing").unwrap().pem;
-    let own = built("cn-hangzhou", None, instance(None)).unwrap();
-    let given = built("cn-hangzhou", None, instance(Some(chain))).unwrap();
+    let own = built("cn-hangzhou", None, Some(instance(None))).unwrap();
+    let given = built("cn-hangzhou", None, Some(instance(Some(chain)))).unwrap();
     assert_ne!(own.address(), given.address());
     let theirs = ca::chain("cn-hangzhou").unwrap().pem;
-    let same = built("cn-hangzhou", None, instance(Some(theirs))).unwrap();
+    let same = built("cn-hangzhou", None, Some(instance(Some(theirs)))).unwrap();
     assert_eq!(own.address(), same.address());
 }
 
 #[test]
 fn an_unknown_region_needs_a_bundle_and_says_where_it_is() {
-    let refused = refused("xx-nowhere-1", None, instance(None));
+    let refused = refused("xx-nowhere-1", None, Some(instance(None)));
     for part in ["xx-nowhere-1", "caBundle", "GetKmsInstance"] {
         assert!(refused.contains(part), "{refused}");
     }
     let chain = ca::chain("cn-beijing").unwrap().pem;
-    assert!(built("xx-nowhere-1", None, instance(Some(chain))).is_ok());
+    assert!(built("xx-nowhere-1", None, Some(instance(Some(chain)))).is_ok());
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_bundle_that_is_none_is_an_error_that_repeats_nothing() {
         "canary",
         "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----",
     ] {
-        let refused = refused("cn-hangzhou", None, instance(Some(bundle)));
+        let refused = refused("cn-hangzhou", None, Some(instance(Some(bundle))));
         assert!(refused.starts_with("instance.caBundle holds"), "{refused}");
         assert!(!refused.contains("canary"), "{refused}");
     }
