@@ -11,7 +11,7 @@ use super::validation;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = validation::one_provider())]
 pub struct ProviderSpec {
-    /// Alibaba Cloud OOS Parameter Store: its secret parameters.
+    /// Alibaba Cloud OOS Parameter Store: its secret parameters, or its plain ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oos: Option<OosSpec>,
 
@@ -45,6 +45,34 @@ pub struct OosSpec {
         regex(pattern = validation::URL)
     )]
     pub endpoint: Option<String>,
+
+    /// Which kind of parameters is read; one name may stand for one of each. Default: Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Parameters")]
+    pub parameters: Option<Parameters>,
+}
+
+/// The kinds of OOS parameters.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Parameters {
+    /// Encrypted parameters.
+    #[default]
+    Secret,
+    /// Parameters in plain text.
+    Plain,
 }
 
 /// Alibaba Cloud KMS Secrets Manager: the shared gateway of a region, or a dedicated instance.
@@ -123,6 +151,11 @@ pub enum Network {
 // === impl OosSpec ===
 
 impl OosSpec {
+    /// The kind of parameters, with the default applied.
+    pub fn parameters(&self) -> Parameters {
+        self.parameters.unwrap_or_default()
+    }
+
     /// The network, with the default applied.
     pub fn network(&self) -> Network {
         self.network.unwrap_or_default()

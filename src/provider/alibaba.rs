@@ -15,5 +15,5 @@ mod sts;
 pub use call::Gateway;
 pub use endpoint::Network;
 pub use kms::{Kms, KmsConfig, KmsInstance};
-pub use oos::{Oos, OosConfig};
+pub use oos::{Oos, OosConfig, Parameters};
 pub use sts::{AssumeRoleWithOidc, Caller, Sts};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::alibaba::{Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig};
+use super::alibaba::{Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig, Parameters};
 use super::endpoint::{Endpoint, EndpointPolicy};
 use super::{ConfigError, Edge, Provider};
 use crate::api::{self, ProviderSpec};
@@ -49,6 +49,10 @@ pub fn build(
                 region: oos.region.clone(),
                 network: network(oos.network()),
                 endpoint: oos.endpoint.clone(),
+                parameters: match oos.parameters() {
+                    api::Parameters::Secret => Parameters::Secret,
+                    api::Parameters::Plain => Parameters::Plain,
+                },
             };
             Some(Arc::new(Oos::new(config, sts, policy, edge)?))
         }

@@ -7,7 +7,7 @@ use cloudsim::{Effect, Options, Simulator};
 use external_cloud_secrets::clock::SystemClock;
 use external_cloud_secrets::credential::Credentials;
 use external_cloud_secrets::http::{HttpClient, HttpOptions};
-use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, endpoint};
+use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, Parameters, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
 use external_cloud_secrets::provider::{Edge, Provider};
 use secrecy::SecretString;
@@ -143,6 +143,7 @@ pub fn provider(url: &str) -> Oos {
         region: region.to_owned(),
         network: Network::Public,
         endpoint: Some(url.to_owned()),
+        parameters: Parameters::Secret,
     };
     Oos::new(config, sts, &policy, edge()).unwrap()
 }

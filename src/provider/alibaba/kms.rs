@@ -199,37 +199,50 @@ impl Kms {
             return self.singly(credentials, keys).await;
         }
         let batch = self.many(credentials, keys).await;
-        let denied = |answer: &Answer| matches!(answer, Err(e) if e.class == Class::Denied);
-        match &batch {
+        match batch {
             Err(error) if code::is_unknown_call(error.code()) => {
                 self.support().refused(self.edge.clock.now());
                 self.singly(credentials, keys).await
             }
-            // The policy may allow to read each and not to read many: then one single read works.
-            Err(error) if error.class == Class::Denied => self.denied(credentials, keys).await,
-            Ok(answers) if answers.iter().all(denied) => {
-                match self.one(credentials, &keys[0]).await {
-                    Ok(_) => self.denied(credentials, keys).await,
-                    Err(_) => batch,
+            // The policy may allow to read each and not to read many: then single reads work.
+            Err(error) if error.class == Class::Denied => {
+                let answers = self.singly(credentials, keys).await?;
+                if answers.iter().any(Result::is_ok) {
+                    self.support().refused(self.edge.clock.now());
                 }
+                Ok(answers)
             }
-            Ok(_) => {
-                self.support().worked();
-                batch
-            }
-            Err(_) => batch,
+            Ok(answers) => self.second_opinion(credentials, keys, answers).await,
+            Err(error) => Err(error),
         }
     }
 
-    /// Reads singly what was denied to the batch, and remembers it if that works.
-    async fn denied(
+    /// Reads singly what a batch was denied, unless a single read of the first is denied as well.
+    async fn second_opinion(
         &self,
         credentials: &Credentials,
         keys: &[RemoteKey],
+        mut answers: Vec<Answer>,
     ) -> Result<Vec<Answer>, CallError> {
-        let answers = self.singly(credentials, keys).await?;
-        if answers.iter().any(Result::is_ok) {
+        let denied = |answer: &Answer| matches!(answer, Err(e) if e.class == Class::Denied);
+        let all: Vec<usize> = (0..keys.len()).filter(|i| denied(&answers[*i])).collect();
+        let Some((first, rest)) = all.split_first() else {
+            self.support().worked();
+            return Ok(answers);
+        };
+        let Ok(fetched) = self.one(credentials, &keys[*first]).await else {
+            return Ok(answers);
+        };
+        answers[*first] = Ok(fetched);
+        if all.len() == keys.len() {
             self.support().refused(self.edge.clock.now());
+        }
+        let again: Vec<RemoteKey> = rest.iter().map(|i| keys[*i].clone()).collect();
+        if !again.is_empty() {
+            let read = self.singly(credentials, &again).await?;
+            for (i, answer) in rest.iter().zip(read) {
+                answers[*i] = answer;
+            }
         }
         Ok(answers)
     }

@@ -21,8 +21,8 @@ use crate::http::{HttpClient, HttpOptions};
 struct Script {
     /// The code and status with which it refuses every batch.
     batch: Option<(u16, &'static str)>,
-    /// Whether each name of a batch is denied.
-    each_denied: bool,
+    /// How many names of a batch are denied.
+    denied: usize,
     /// The code and status with which it refuses every single read.
     single: Option<(u16, &'static str)>,
 }
@@ -136,12 +136,10 @@ fn answer(log: &mut Log, action: &str, query: &[(String, String)]) -> (StatusCod
         let names = list
             .iter()
             .map(|entry| entry["SecretName"].as_str().unwrap());
-        let body = if log.script.each_denied {
-            let denied = |name| json!({"SecretName": name, "Code": "Forbidden.NoPermission"});
-            json!({"Errors": names.map(denied).collect::<Vec<_>>()})
-        } else {
-            json!({"SecretValues": names.map(value).collect::<Vec<_>>()})
-        };
+        let denied = |name| json!({"SecretName": name, "Code": "Forbidden.NoPermission"});
+        let errors: Vec<Value> = names.clone().take(log.script.denied).map(denied).collect();
+        let values: Vec<Value> = names.skip(log.script.denied).map(value).collect();
+        let body = json!({"SecretValues": values, "Errors": errors});
         (log.script.batch, body)
     } else {
         log.calls.push("single");
@@ -204,7 +202,7 @@ async fn an_identity_that_may_only_read_singly_does() {
             ..Script::default()
         },
         Script {
-            each_denied: true,
+            denied: 5,
             ..Script::default()
         },
     ] {
@@ -218,13 +216,25 @@ async fn an_identity_that_may_only_read_singly_does() {
 }
 
 #[tokio::test]
+async fn what_only_a_batch_is_denied_is_read_singly() {
+    let gate = Gate::start(false).await;
+    gate.script(Script {
+        denied: 2,
+        ..Script::default()
+    });
+    assert_eq!(gate.read(5).await, (values(5), (1, 2)));
+    assert_eq!(gate.batch(), 20, "it works for the others");
+    assert_eq!(gate.kms.take_notice(), None);
+}
+
+#[tokio::test]
 async fn an_identity_that_may_not_read_at_all_withdraws_no_batch() {
     let denied = Some((403, "Forbidden.NoPermission"));
     for each_denied in [false, true] {
         let gate = Gate::start(false).await;
         gate.script(Script {
             batch: denied.filter(|_| !each_denied),
-            each_denied,
+            denied: if each_denied { 5 } else { 0 },
             single: denied,
         });
         let (answers, (_, singles)) = gate.read(5).await;
