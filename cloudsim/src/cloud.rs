@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::account::{Registry, provider_arn, role_arn};
 use crate::fault::Faults;
 use crate::hidden::Hidden;
+use crate::instance::KmsInstance;
 use crate::jwks::KeySets;
 use crate::ledger::Ledger;
 use crate::nonce::NonceCache;
@@ -32,6 +33,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub(crate) struct Cloud {
     pub(crate) region: String,
     pub(crate) latency: Duration,
+    pub(crate) instance: Option<KmsInstance>,
     pub(crate) registry: Shared<Registry>,
     pub(crate) parameters: Shared<ParameterStore>,
     pub(crate) secrets: Shared<SecretStore>,
@@ -100,6 +102,7 @@ impl Cloud {
         Self {
             region: seed.region.clone(),
             latency,
+            instance: None,
             registry: Shared::new(Registry::from_seed(seed)),
             parameters: Shared::new(parameters),
             secrets: Shared::new(secrets::stored(seed, now)),

@@ -181,6 +181,7 @@ fn call(
             .header("user-agent")
             .map(|agent| agent.chars().take(200).collect()),
         source: request.source.to_string(),
+        host: request.host().to_owned(),
     }
 }
 
@@ -211,6 +212,7 @@ fn strike(cloud: &Cloud, call: &Call) -> (Option<Duration>, Option<Fault>) {
         action: &call.action,
         names: &call.names,
         principal: &call.principal,
+        host: &call.host,
     };
     let (mut delay, mut other) = (None, None);
     for fault in cloud.faults.write().strike(&subject) {

@@ -240,7 +240,11 @@ impl Action {
                 "This http method is not supported.",
             ));
         }
-        let service = Service::of(version).ok_or_else(|| {
+        let service = Service::of(version).filter(|service| {
+            // A dedicated instance is of KMS, and of nothing else.
+            !request.instance || *service == Service::Kms
+        });
+        let service = service.ok_or_else(|| {
             Refusal::new(
                 404,
                 "InvalidProduct.NotFound",

@@ -6,6 +6,7 @@
 mod authentication;
 mod catalog;
 mod fault;
+mod instance;
 mod kms;
 mod ledger;
 mod oos;
