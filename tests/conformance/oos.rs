@@ -71,8 +71,12 @@ impl Subject for OosSubject {
         format!("/elsewhere/{leaf}")
     }
 
-    fn longest_value(&self) -> usize {
-        4096
+    fn longest_value(&self, unit: char) -> String {
+        unit.to_string().repeat(4096)
+    }
+
+    fn no_version(&self) -> Option<&'static str> {
+        Some("latest")
     }
 
     fn put(&self, name: &str, value: &str) {
@@ -148,7 +152,7 @@ pub fn provider(url: &str) -> Oos {
     Oos::new(config, sts, &policy, edge()).unwrap()
 }
 
-fn key(id: &str, secret: &str, token: Option<&str>) -> Credentials {
+pub fn key(id: &str, secret: &str, token: Option<&str>) -> Credentials {
     Credentials {
         access_key_id: id.to_owned(),
         access_key_secret: SecretString::from(secret),
