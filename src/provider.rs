@@ -192,6 +192,19 @@ impl fmt::Debug for Address {
     }
 }
 
+// === impl Fetched ===
+
+impl Fetched {
+    /// A value of which nothing is known but its version.
+    pub fn new(value: SecretBytes, version: Option<String>) -> Self {
+        Self {
+            value,
+            version,
+            rotation: None,
+        }
+    }
+}
+
 // === impl RemoteKey ===
 
 impl RemoteKey {

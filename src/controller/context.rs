@@ -21,6 +21,7 @@ use super::store::resolve::Resolver;
 use super::store::view::AnyStore;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
 use crate::clock::Clock;
+use crate::credential::CredentialCache;
 use crate::digest::DigestKey;
 use crate::metrics::Metrics;
 use crate::refresh::{Hub, ObjectKey};
@@ -31,6 +32,8 @@ pub struct Context {
     pub client: Client,
     /// The values.
     pub hub: Arc<Hub>,
+    /// The credentials the values are read with.
+    pub credentials: CredentialCache,
     /// The key of all digests.
     pub key: DigestKey,
     /// The wall clock.
@@ -257,7 +260,7 @@ mod tests {
             [turns.take(now), turns.take(now), turns.take(now)],
             [now, now + second, now + 2 * second]
         );
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert_eq!(turns.take(later), later, "unused turns are not saved up");
     }
 }

@@ -14,6 +14,7 @@ use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{self, Event, watcher};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::dependency::{Named, NamedKind};
 use super::external_cloud_secret::ownership::SecretFacts;
@@ -23,7 +24,10 @@ use crate::secret_bytes::SecretBytes;
 /// then.
 const MOST_WATCHES: usize = 100;
 /// How often an object beyond that is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_mins(5);
+/// How long something stays known that was asked for and that nobody is noted to need: whoever asks
+/// notes it at the end of a reconcile, which takes less.
+const RECENTLY: Duration = Duration::from_mins(1);
 /// How long one watch lasts before it is renewed: shorter than load balancers cut idle ones.
 pub const WATCH_SECONDS: u32 = 200;
 
@@ -41,6 +45,7 @@ struct Entry {
     meta: Option<SecretFacts>,
     content: Option<Content>,
     task: AbortHandle,
+    asked: Instant,
 }
 
 // === impl NamedObjects ===
@@ -60,7 +65,8 @@ impl NamedObjects {
     /// # Errors
     /// The API server's.
     pub async fn metadata(self: &Arc<Self>, named: &Named) -> kube::Result<Option<SecretFacts>> {
-        if let Some(entry) = self.lock().get(named) {
+        if let Some(entry) = self.lock().get_mut(named) {
+            entry.asked = Instant::now();
             return Ok(entry.meta.clone());
         }
         let meta = self.read(named).await?;
@@ -74,6 +80,7 @@ impl NamedObjects {
                     meta: meta.clone(),
                     content: None,
                     task,
+                    asked: Instant::now(),
                 },
             );
         }
@@ -115,7 +122,7 @@ impl NamedObjects {
     /// Stops following what `needed` does not need any more.
     pub fn retain(&self, needed: impl Fn(&Named) -> bool) {
         self.lock().retain(|named, entry| {
-            let keep = needed(named);
+            let keep = needed(named) || entry.asked.elapsed() < RECENTLY;
             if !keep {
                 entry.task.abort();
             }

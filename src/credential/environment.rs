@@ -19,6 +19,17 @@ const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 const VPC_ENDPOINT: &str = "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED";
 const SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
 
+/// Everything that is kept. Others of the cloud's variables may hold an access key.
+const KEPT: [&str; 7] = [
+    ROLE_ARN,
+    PROVIDER_ARN,
+    TOKEN_FILE,
+    STS_ENDPOINT,
+    STS_REGION,
+    VPC_ENDPOINT,
+    SESSION_NAME,
+];
+
 /// The variables of the operator's environment that concern its identity.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -71,7 +82,7 @@ impl Environment {
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let ours = variables
             .into_iter()
-            .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_"))
+            .filter(|(name, _)| KEPT.contains(&&**name))
             .map(|(name, value)| (name, value.trim().to_owned()));
         let mut set: BTreeMap<String, String> = ours.collect();
         set.retain(|_, value| !value.is_empty());

@@ -30,14 +30,8 @@ pub struct Operator {
 impl Operator {
     /// Starts an operator and waits until it is ready.
     pub async fn start(setup: Setup) -> Self {
-        let mut operator = Self::launch(setup);
+        let operator = Self::listening(setup).await;
         let log = operator.setup.log.clone();
-        let port = until("the operator's address", SOON, async || {
-            let text = std::fs::read_to_string(&log).unwrap_or_default();
-            address(&text).ok_or_else(|| tail(&log))
-        })
-        .await;
-        operator.url = format!("http://{port}");
         let url = format!("{}/readyz", operator.url);
         until(
             "the operator's readiness",
@@ -51,33 +45,43 @@ impl Operator {
         operator
     }
 
+    /// Starts an operator and waits until its HTTP server answers, ready or not.
+    pub async fn listening(setup: Setup) -> Self {
+        let mut operator = Self::launch(setup);
+        let log = operator.setup.log.clone();
+        let port = until("the operator's address", SOON, async || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            address(&text).ok_or_else(|| tail(&log))
+        })
+        .await;
+        operator.url = format!("http://{port}");
+        operator
+    }
+
     /// Starts the process. A shell watches the pipe from the test process, so that a test process
     /// that is killed leaves no operator behind.
-    fn launch(setup: Setup) -> Self {
+    pub fn launch(setup: Setup) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&setup.log)
             .unwrap();
-        let watch = "\"$@\" <&- & pid=$!; trap 'kill -TERM $pid; wait $pid; exit $?' TERM; \
+        let watch = "\"$@\" <&- & pid=$!; \
+                     trap 'kill -TERM $pid; wait $pid; code=$?; kill %2; exit $code' TERM; \
                      { cat >/dev/null <&3; kill -KILL $pid 2>/dev/null; } & \
                      wait $pid; code=$?; kill %2 2>/dev/null; exit $code";
         let child = Command::new("bash")
             .args(["-c", &format!("exec 3<&0; {watch}"), "operator"])
             .arg(env!("CARGO_BIN_EXE_external-cloud-secrets"))
-            .args([
-                "run",
-                "--http-address",
-                "127.0.0.1:0",
-                "--allow-insecure-endpoints",
-            ])
+            .args(["run", "--http-address", "127.0.0.1:0"])
             .args(["--namespace", &setup.namespace])
             .args(&setup.args)
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| matches!(&**name, "PATH" | "HOME")))
             .env("KUBECONFIG", &setup.kubeconfig)
             .env("RUST_LOG", "trace")
+            .env("ALLOW_INSECURE_ENDPOINTS", "true")
             .envs(setup.env.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
@@ -95,19 +99,35 @@ impl Operator {
     pub fn stop(mut self) -> (Option<i32>, Duration) {
         let start = std::time::Instant::now();
         self.signal("TERM");
+        // Waiting closes the pipe otherwise, and then the watchdog kills.
+        let pipe = self.child.stdin.take();
         let status = self.child.wait().unwrap();
+        drop(pipe);
         (status.code(), start.elapsed())
     }
 
-    /// Stops it and starts it again, with the same log.
-    pub async fn restart(self) -> Self {
-        let setup = self.setup.clone();
-        self.stop();
-        Self::start(Setup {
-            log: next_log(&setup.log),
-            ..setup
+    /// Waits until it ends by itself; returns its exit code and what it wrote.
+    pub async fn end(mut self, limit: Duration) -> (Option<i32>, String) {
+        let status = until("the operator's end", limit, async || {
+            self.child.try_wait().unwrap().ok_or("it runs")
         })
-        .await
+        .await;
+        (status.code(), self.log())
+    }
+
+    /// Stops it and starts it again, with a log of its own.
+    pub async fn restart(self) -> Self {
+        let setup = self.successor();
+        self.stop();
+        Self::start(setup).await
+    }
+
+    /// How it would be started again, with a log of its own.
+    pub fn successor(&self) -> Setup {
+        Setup {
+            log: next_log(&self.setup.log),
+            ..self.setup.clone()
+        }
     }
 
     /// Everything it has logged since its start.
@@ -124,6 +144,12 @@ impl Operator {
     pub async fn page(&self, path: &str) -> String {
         let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
         answer.text().await.unwrap()
+    }
+
+    /// The HTTP status and the body of a page, if the server answers.
+    pub async fn answer(&self, path: &str) -> Option<(u16, String)> {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
     fn signal(&self, name: &str) {
@@ -148,9 +174,10 @@ impl Drop for Operator {
 fn address(log: &str) -> Option<String> {
     let line = log
         .lines()
-        .find(|line| line.contains("started") && line.contains("address="))?;
-    let rest = line.split("address=").nth(1)?;
-    Some(rest.split_whitespace().next()?.to_owned())
+        .find(|line| line.contains("started") && line.contains("127.0.0.1:"))?;
+    let rest = line.split("127.0.0.1:").nth(1)?;
+    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!("127.0.0.1:{port}"))
 }
 
 fn tail(log: &Path) -> String {

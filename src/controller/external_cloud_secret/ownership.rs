@@ -5,6 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use super::inputs::Inputs;
 use crate::api::names;
 
+/// The longest text that is kept of a Secret, which anybody may fill: longer than any of ours.
+const LONGEST_TEXT: usize = 400;
+
 /// What is known of a Secret from its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFacts {
@@ -42,12 +45,17 @@ pub enum Ownership {
 impl SecretFacts {
     /// The facts in a Secret's metadata.
     pub fn new(meta: &ObjectMeta) -> Self {
-        let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name));
+        let annotation = |name: &str| {
+            let text = meta.annotations.as_ref().and_then(|all| all.get(name))?;
+            (text.len() <= LONGEST_TEXT).then_some(text)
+        };
         let label = |name: &str| meta.labels.as_ref().and_then(|all| all.get(name));
         let owners = meta.owner_references.as_deref().unwrap_or_default();
         let controller = owners.iter().find(|owner| owner.controller == Some(true));
-        let describe =
-            |owner: &OwnerReference| (owner.uid.clone(), format!("{} {}", owner.kind, owner.name));
+        let describe = |owner: &OwnerReference| {
+            let who = format!("{} {}", owner.kind, owner.name);
+            (owner.uid.clone(), who.chars().take(LONGEST_TEXT).collect())
+        };
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             resource_version: meta.resource_version.clone().unwrap_or_default(),
@@ -59,6 +67,11 @@ impl SecretFacts {
             has_annotations: meta.annotations.is_some(),
             has_owners: !owners.is_empty(),
         }
+    }
+
+    /// Whether the Secret is ours by its label and annotation only, and lacks our ownerReference.
+    pub fn is_unclaimed(&self, uid: &str, namespace: &str, name: &str) -> bool {
+        self.controller.is_none() && self.ownership(uid, namespace, name) == Ownership::Ours
     }
 
     /// Whose the Secret is, for the object `namespace/name` with `uid`.
@@ -103,6 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn what_others_write_takes_no_memory() {
+        let long = "x".repeat(100_000);
+        let mut meta = meta(true, Some(&long), Some("other"));
+        meta.owner_references.as_mut().unwrap()[0]
+            .name
+            .clone_from(&long);
+        let annotations = meta.annotations.as_mut().unwrap();
+        annotations.insert(names::INPUTS_ANNOTATION.to_owned(), format!("a.b.{long}"));
+        let facts = SecretFacts::new(&meta);
+        assert_eq!((&facts.owner, &facts.inputs), (&None, &None));
+        assert_eq!(facts.controller.unwrap().1.len(), LONGEST_TEXT);
+    }
+
+    #[test]
     fn only_a_controller_reference_or_label_and_annotation_together_are_proof() {
         let table = [
             (meta(false, None, None), false, "a stranger's"),
@@ -130,8 +157,11 @@ mod tests {
             ),
         ];
         for (meta, ours, what) in table {
-            let ownership = SecretFacts::new(&meta).ownership("uid", "shop", "db");
+            let facts = SecretFacts::new(&meta);
+            let ownership = facts.ownership("uid", "shop", "db");
             assert_eq!(ownership == Ownership::Ours, ours, "{what}: {ownership:?}");
+            let restored = what == "a restored Secret";
+            assert_eq!(facts.is_unclaimed("uid", "shop", "db"), restored, "{what}");
         }
     }
 }

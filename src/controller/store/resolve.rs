@@ -386,3 +386,6 @@ fn missing(field: impl Into<String>, problem: impl Into<String>) -> StoreError {
 fn broken(field: &str, error: &EnvironmentError) -> StoreError {
     missing(field, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,11 +113,7 @@ impl Parameter {
     /// The value. An empty one cannot exist in OOS, so it is a broken answer and never a value.
     pub(super) fn read(self, request_id: Option<&str>) -> Answer {
         match self.value {
-            Some(value) if !value.is_empty() => Ok(Fetched {
-                value,
-                version: self.version,
-                rotation: None,
-            }),
+            Some(value) if !value.is_empty() => Ok(Fetched::new(value, self.version)),
             _ => Err(protocol("EmptyValue", request_id)),
         }
     }
