@@ -110,3 +110,6 @@ fn meets(parameter: &Parameter, selection: &Selection) -> bool {
     };
     below && selection.tags.iter().all(tagged)
 }
+
+#[cfg(test)]
+mod tests;
