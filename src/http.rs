@@ -6,26 +6,25 @@
 //! proxy that resolves names, so there the proxy must guard against such addresses.
 
 mod authority;
+mod private;
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, Url};
+use reqwest::{Client, ClientBuilder, Url};
 use zeroize::Zeroizing;
 
 pub use authority::{Authority, AuthorityError};
 
-use crate::metrics::{Census, Counts};
 use crate::provider::endpoint::is_metadata;
 use crate::provider::{CallError, Class, Detail};
 
@@ -47,9 +46,6 @@ pub struct HttpOptions {
     pub timeout: Duration,
 }
 
-/// How many private authorities' clients are kept for whoever asks next. Those in use stay anyhow.
-const MOST_PRIVATE: usize = 64;
-
 /// A client with one connection pool; cloning shares it.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
@@ -63,15 +59,7 @@ struct Shared {
     options: HttpOptions,
     lookup: Lookup,
     /// By the authority's digest, so that equal ones share connections.
-    private: Mutex<HashMap<[u8; 32], Private>>,
-}
-
-/// A private authority's client.
-#[derive(Debug)]
-struct Private {
-    client: Client,
-    name: String,
-    expiry: Option<Timestamp>,
+    private: Mutex<HashMap<[u8; 32], private::Known>>,
 }
 
 /// The client could not be built, usually because there are no root certificates.
@@ -149,54 +137,6 @@ impl HttpClient {
         })
     }
 
-    /// A client that trusts `authority` and nothing else: none of the system's roots. Host names are
-    /// verified as ever. Equal authorities share one client.
-    ///
-    /// # Errors
-    /// When the TLS library does not take the certificates.
-    pub fn trusting(&self, authority: &Authority) -> Result<Self, HttpClientError> {
-        let mut private = self
-            .shared
-            .private
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let client = if let Some(client) = private.get(&authority.digest()) {
-            client.client.clone()
-        } else {
-            let roots = authority
-                .certificates()
-                .iter()
-                .map(|der| Certificate::from_der(der))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(HttpClientError)?;
-            let client = self.shared.builder().tls_certs_only(roots).build();
-            let client = client.map_err(HttpClientError)?;
-            if private.len() >= MOST_PRIVATE {
-                private.clear();
-            }
-            let entry = Private {
-                client: client.clone(),
-                name: authority.name().to_owned(),
-                expiry: authority.expiry(),
-            };
-            private.insert(authority.digest(), entry);
-            client
-        };
-        Ok(Self {
-            client,
-            shared: Arc::clone(&self.shared),
-        })
-    }
-
-    /// The private authorities that clients were made for, and when the first certificate of each
-    /// expires.
-    pub fn authorities(&self) -> Vec<(String, Timestamp)> {
-        let private = self.shared.private.lock();
-        let private = private.unwrap_or_else(PoisonError::into_inner);
-        let expiring = |known: &Private| Some((known.name.clone(), known.expiry?));
-        private.values().filter_map(expiring).collect()
-    }
-
     /// Sends `post` and reads the whole answer, whatever its status, except a redirect.
     ///
     /// # Errors
@@ -231,14 +171,6 @@ impl HttpClient {
             headers: answer.headers().clone(),
             body,
         })
-    }
-}
-
-impl Census for HttpClient {
-    fn count(&self, counts: &mut Counts<'_>) {
-        for (name, expiry) in self.authorities() {
-            counts.authority(&name, expiry);
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
+use super::super::private::MOST_PRIVATE;
 use super::*;
 use crate::provider::alibaba::ca::CHAINS;
 
