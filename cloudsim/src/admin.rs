@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
@@ -18,8 +18,9 @@ use crate::cloud::{Cloud, CloudError};
 use crate::fault::Fault;
 use crate::hidden::Hidden;
 use crate::ledger::Filter;
-use crate::seed::{OidcProvider, Role};
+use crate::seed::{OidcProvider, Parameter, Role};
 
+mod identity;
 mod kms;
 
 pub use kms::SecretVersionSpec;
@@ -113,7 +114,12 @@ pub(crate) fn router() -> Router<Arc<Cloud>> {
                 .post(put_parameter)
                 .delete(delete_parameter),
         )
+        .route(
+            "/plain-parameters",
+            put(put_plain).post(put_plain).delete(delete_plain),
+        )
         .merge(kms::router())
+        .merge(identity::router())
         .route("/keys", post(put_key).put(put_key))
         .route("/keys/revoke", post(revoke_key))
         .route("/keys/restore", post(restore_key))
@@ -160,6 +166,21 @@ async fn delete_parameter(State(cloud): Shared, Asked(named): Asked<Named>) -> D
         named.region.as_deref(),
         &named.name,
     )?;
+    Ok(Json(json!({})))
+}
+
+async fn put_plain(
+    State(cloud): Shared,
+    Asked(at): Asked<InAccount>,
+    Body(parameter): Body<Parameter>,
+) -> Done {
+    let version = cloud.put_plain_parameter(at.account.as_deref(), parameter)?;
+    Ok(Json(json!({ "version": version })))
+}
+
+async fn delete_plain(State(cloud): Shared, Asked(named): Asked<Named>) -> Done {
+    let (account, region) = (named.account.as_deref(), named.region.as_deref());
+    cloud.delete_plain_parameter(account, region, &named.name)?;
     Ok(Json(json!({})))
 }
 

@@ -12,8 +12,9 @@ use crate::admin::{AccessKeySpec, ParameterSpec};
 use crate::cloud::ParameterInfo;
 use crate::fault::{ActiveFault, Fault};
 use crate::ledger::{Filter, LedgerView};
-use crate::seed::{OidcProvider, Role};
+use crate::seed::{OidcProvider, Parameter, Role};
 
+mod identity;
 mod kms;
 
 /// The admin API at a URL. Its operations are those of [`Simulator`](crate::Simulator).
@@ -121,7 +122,17 @@ impl Admin {
         self.delete("parameters", &[("name", name)]).await
     }
 
-    /// All parameters, without values.
+    /// Adds a version to a plain parameter of the first account, or makes it.
+    pub async fn put_plain_parameter(&self, parameter: &Parameter) -> Result<(), AdminError> {
+        self.post("plain-parameters", parameter).await.map(drop)
+    }
+
+    /// Deletes a plain parameter of the first account in the seed's region.
+    pub async fn delete_plain_parameter(&self, name: &str) -> Result<(), AdminError> {
+        self.delete("plain-parameters", &[("name", name)]).await
+    }
+
+    /// All secret parameters, without values.
     pub async fn parameters(&self) -> Result<Vec<ParameterInfo>, AdminError> {
         Ok(list(self.get("parameters").await?, "parameters"))
     }

@@ -14,14 +14,16 @@ use crate::hidden::Hidden;
 use crate::instance::KmsInstance;
 use crate::jwks::KeySets;
 use crate::ledger::Ledger;
+use crate::metadata::MetadataState;
 use crate::nonce::NonceCache;
 use crate::parameter::{ParameterStore, Place};
 use crate::quota::Quotas;
 use crate::request::Request;
 use crate::secret::SecretStore;
-use crate::seed::{KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
+use crate::seed::{Account, KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::shared::Shared;
 
+mod identities;
 mod secrets;
 
 pub use secrets::SecretInfo;
@@ -36,9 +38,11 @@ pub(crate) struct Cloud {
     pub(crate) instance: Option<KmsInstance>,
     pub(crate) registry: Shared<Registry>,
     pub(crate) parameters: Shared<ParameterStore>,
+    pub(crate) plain_parameters: Shared<ParameterStore>,
     pub(crate) secrets: Shared<SecretStore>,
     pub(crate) kms: Shared<KmsSettings>,
     pub(crate) quotas: Shared<Quotas>,
+    pub(crate) host: Shared<MetadataState>,
     pub(crate) nonces: Shared<NonceCache>,
     pub(crate) faults: Shared<Faults>,
     pub(crate) ledger: Shared<Ledger>,
@@ -72,6 +76,23 @@ pub struct ParameterInfo {
     pub version: usize,
 }
 
+/// One kind of parameters of a seed.
+fn stored(seed: &Seed, of: impl Fn(&Account) -> &Vec<Parameter>, now: Timestamp) -> ParameterStore {
+    let mut store = ParameterStore::default();
+    for account in &seed.accounts {
+        for parameter in of(account) {
+            let region = parameter.region.as_ref().unwrap_or(&seed.region);
+            let place = Place {
+                account: account.id.clone(),
+                region: region.clone(),
+                name: parameter.name.clone(),
+            };
+            store.put(place, parameter.clone(), now);
+        }
+    }
+    store
+}
+
 // === impl Cloud ===
 
 impl Cloud {
@@ -82,32 +103,17 @@ impl Cloud {
         clock: Clock,
     ) -> Self {
         let now = clock();
-        let mut parameters = ParameterStore::default();
-        for account in &seed.accounts {
-            for parameter in &account.parameters {
-                let place = Place {
-                    account: account.id.clone(),
-                    region: parameter
-                        .region
-                        .clone()
-                        .unwrap_or_else(|| seed.region.clone()),
-                    name: parameter.name.clone(),
-                };
-                for value in &parameter.versions {
-                    parameters.put(place.clone(), value.clone(), now);
-                }
-                parameters.describe(&place, parameter.description.as_deref().unwrap_or_default());
-            }
-        }
         Self {
             region: seed.region.clone(),
             latency,
             instance: None,
             registry: Shared::new(Registry::from_seed(seed)),
-            parameters: Shared::new(parameters),
+            parameters: Shared::new(stored(seed, |account| &account.parameters, now)),
+            plain_parameters: Shared::new(stored(seed, |account| &account.plain_parameters, now)),
             secrets: Shared::new(secrets::stored(seed, now)),
             kms: Shared::new(seed.kms.clone()),
             quotas: Shared::default(),
+            host: Shared::new(MetadataState::new(seed)),
             nonces: Shared::new(NonceCache::new(now)),
             faults: Shared::default(),
             ledger: Shared::default(),
@@ -156,15 +162,37 @@ impl Cloud {
         name: &str,
         value: Hidden,
     ) -> Result<usize, CloudError> {
-        let parameter = Parameter {
-            name: name.to_owned(),
-            region: None,
-            description: None,
-            versions: vec![value.clone()],
-        };
+        let parameter = Parameter::new(name, value);
         parameter.check()?;
         let place = self.place(account, region, name)?;
-        Ok(self.parameters.write().put(place, value, self.now()))
+        let now = self.now();
+        Ok(self.parameters.write().put(place, parameter, now))
+    }
+
+    /// Adds a version of a plain parameter, and the parameter if it is new.
+    pub(crate) fn put_plain_parameter(
+        &self,
+        account: Option<&str>,
+        parameter: Parameter,
+    ) -> Result<usize, CloudError> {
+        parameter.check()?;
+        let place = self.place(account, parameter.region.as_deref(), &parameter.name)?;
+        let now = self.now();
+        Ok(self.plain_parameters.write().put(place, parameter, now))
+    }
+
+    pub(crate) fn delete_plain_parameter(
+        &self,
+        account: Option<&str>,
+        region: Option<&str>,
+        name: &str,
+    ) -> Result<(), CloudError> {
+        let place = self.place(account, region, name)?;
+        self.plain_parameters
+            .write()
+            .delete(&place)
+            .then_some(())
+            .ok_or(CloudError::NotFound("parameter"))
     }
 
     pub(crate) fn delete_parameter(
@@ -225,7 +253,7 @@ impl Cloud {
         Ok(self.registry.write().revoke_sessions(&arn))
     }
 
-    fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
+    pub(crate) fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
         Ok(if role.starts_with("acs:") {
             role.to_owned()
         } else {

@@ -34,7 +34,8 @@ pub struct Match {
     /// The role or user: its ARN, or its name alone. For `AssumeRoleWithOIDC` the role that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
-    /// A pattern of the `Host` header, for example `kms-vpc.*`: one gateway or one region only.
+    /// A pattern of the `Host` header, with or without its port, for example `kms-vpc.*`: one gateway or one
+    /// region only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }
@@ -94,6 +95,13 @@ pub enum Effect {
     },
     /// The asked name is neither in the answer nor among its missing ones.
     MissingEntry,
+    /// The asked name fails within an answer that succeeds, where the cloud has such answers: in a batch of KMS.
+    EntryError {
+        /// The status that is said of the name.
+        status: u16,
+        /// The code that is said of the name.
+        code: String,
+    },
     /// The answer is a redirect.
     Redirect {
         /// Where to.
@@ -222,7 +230,10 @@ impl Match {
             .as_deref()
             .is_none_or(|rule| is_principal(rule, subject.principal));
         let host = self.host.as_deref();
-        let host = host.is_none_or(|pattern| pattern::matches(pattern, subject.host));
+        let bare = subject.host.split(':').next().unwrap_or_default();
+        let host = host.is_none_or(|pattern| {
+            pattern::matches(pattern, subject.host) || pattern::matches(pattern, bare)
+        });
         same(&self.service, subject.service)
             && same(&self.action, subject.action)
             && principal
@@ -260,6 +271,7 @@ impl Effect {
             Self::MalformedJson => "malformed_json",
             Self::EmptyValue { .. } => "empty_value",
             Self::MissingEntry => "missing_entry",
+            Self::EntryError { .. } => "entry_error",
             Self::Redirect { .. } => "redirect",
         }
     }

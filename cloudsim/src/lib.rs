@@ -17,6 +17,7 @@
 
 mod account;
 mod admin;
+mod answer;
 mod authentication;
 mod client;
 mod cloud;
@@ -29,10 +30,12 @@ mod issuer;
 mod jwks;
 mod jwt;
 mod ledger;
+mod metadata;
 mod nonce;
 mod parameter;
 mod pattern;
 mod permission;
+mod policy;
 mod quota;
 mod random;
 mod refusal;
@@ -55,9 +58,10 @@ pub use issuer::{Claims, Issuer, IssuerError};
 pub use jwks::{Jwk, Jwks};
 pub use ledger::{Call, Filter, Group, LedgerView, Second};
 pub use seed::{
-    AccessKey, Account, Batch, DataType, KeyState, KmsKey, KmsSettings, OidcProvider, Parameter,
-    Role, Rotation, Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError, Trust,
-    User,
+    AccessKey, Account, AttachedPolicy, Batch, CredentialsState, CredentialsUri, DataType,
+    KeyState, KmsKey, KmsSettings, Metadata, OidcProvider, Parameter, ParameterType, Role,
+    RoleTrust, Rotation, Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError,
+    Trust, TrustStatement, User,
 };
 pub use server::Options;
 pub use simulator::{Error, Simulator};

@@ -1,5 +1,6 @@
 //! The simulator as a program.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,7 +75,8 @@ async fn run(args: Args) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     println!("cloudsim: listening on {}", simulator.url());
     if let Some(instance) = simulator.kms_instance() {
-        println!("cloudsim: KMS instance on {}", instance.url);
+        // Whoever started the program may have read its first line and gone.
+        let _ = writeln!(io::stdout(), "cloudsim: KMS instance on {}", instance.url);
     }
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
@@ -90,7 +92,7 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .init();
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

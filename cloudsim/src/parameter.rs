@@ -1,4 +1,4 @@
-//! OOS secret parameters and their versions.
+//! OOS parameters and their versions.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::hidden::Hidden;
 use crate::random;
+use crate::seed::Parameter;
 
 /// The longest value the cloud takes.
 pub(crate) const MAX_VALUE_CHARS: usize = 4096;
@@ -22,7 +23,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct StoredParameter {
     pub(crate) id: String,
-    pub(crate) description: String,
+    /// What the seed or the admin said of it; its versions are below, not there.
+    pub(crate) about: Parameter,
     versions: Vec<Version>,
 }
 
@@ -55,32 +57,36 @@ impl StoredParameter {
         let number = number.unwrap_or(self.versions.len());
         Some((number, self.versions.get(number.checked_sub(1)?)?))
     }
+
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        self.versions.first().map(|version| version.created)
+    }
 }
 
 // === impl ParameterStore ===
 
 impl ParameterStore {
     /// Adds a version, and the parameter if it is new. Returns the version's number.
-    pub(crate) fn put(&mut self, place: Place, value: Hidden, now: Timestamp) -> usize {
+    pub(crate) fn put(&mut self, place: Place, about: Parameter, now: Timestamp) -> usize {
+        let values = about.versions.clone();
         let parameter = self
             .parameters
             .entry(place)
             .or_insert_with(|| StoredParameter {
                 id: format!("p-{}", random::alphanumeric(20).to_lowercase()),
-                description: String::new(),
+                about: Parameter {
+                    versions: Vec::new(),
+                    ..about
+                },
                 versions: Vec::new(),
             });
-        parameter.versions.push(Version {
-            value,
-            created: now,
-        });
+        parameter
+            .versions
+            .extend(values.into_iter().map(|value| Version {
+                value,
+                created: now,
+            }));
         parameter.versions.len()
-    }
-
-    pub(crate) fn describe(&mut self, place: &Place, description: &str) {
-        if let Some(parameter) = self.parameters.get_mut(place) {
-            description.clone_into(&mut parameter.description);
-        }
     }
 
     pub(crate) fn get(&self, place: &Place) -> Option<&StoredParameter> {

@@ -6,12 +6,18 @@ use thiserror::Error;
 
 use crate::hidden::Hidden;
 use crate::jwks::Jwks;
-use crate::parameter::{MAX_VALUE_CHARS, is_name};
 
+mod identity;
 mod kms;
+mod parameter;
 mod secret;
 
+pub(crate) use identity::INSTANCE_SESSION;
+pub use identity::{
+    AttachedPolicy, CredentialsState, CredentialsUri, Metadata, RoleTrust, TrustStatement,
+};
 pub use kms::{Batch, KmsSettings};
+pub use parameter::{Parameter, ParameterType};
 pub use secret::{
     DataType, KeyState, KmsKey, Rotation, Secret, SecretPolicy, SecretType, SecretVersion,
 };
@@ -29,6 +35,12 @@ pub struct Seed {
     /// How KMS behaves as a whole.
     #[serde(default)]
     pub kms: KmsSettings,
+    /// The metadata service of an ECS instance; without it there is none.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    /// The endpoint for `ALIBABA_CLOUD_CREDENTIALS_URI`; without it there is none.
+    #[serde(default)]
+    pub credentials_uri: Option<CredentialsUri>,
     /// The accounts, at least one. Operations that name no account mean the first.
     pub accounts: Vec<Account>,
 }
@@ -54,6 +66,15 @@ pub struct Account {
     /// OOS secret parameters.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
+    /// OOS plain parameters.
+    #[serde(default)]
+    pub plain_parameters: Vec<Parameter>,
+    /// Who may assume the roles by `AssumeRole`.
+    #[serde(default)]
+    pub trusts: Vec<RoleTrust>,
+    /// Policy documents attached to users and roles.
+    #[serde(default)]
+    pub policies: Vec<AttachedPolicy>,
     /// KMS keys that secrets are encrypted with.
     #[serde(default)]
     pub kms_keys: Vec<KmsKey>,
@@ -142,22 +163,6 @@ pub struct Rule {
     pub resources: Vec<String>,
 }
 
-/// An OOS secret parameter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameter {
-    /// The parameter's name.
-    pub name: String,
-    /// Its region, if not the seed's.
-    #[serde(default)]
-    pub region: Option<String>,
-    /// Its description.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// The values of version 1, 2 and so on. The last is the current one.
-    pub versions: Vec<Hidden>,
-}
-
 /// Why a seed cannot be used. It says where, and never what a value is.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -238,7 +243,14 @@ impl Account {
             .try_for_each(OidcProvider::check)?;
         self.roles.iter().try_for_each(Role::check)?;
         self.secrets.iter().try_for_each(Secret::check)?;
-        self.parameters.iter().try_for_each(Parameter::check)
+        for trust in &self.trusts {
+            trust.policy()?;
+        }
+        for attached in &self.policies {
+            attached.policy()?;
+        }
+        let mut parameters = self.parameters.iter().chain(&self.plain_parameters);
+        parameters.try_for_each(Parameter::check)
     }
 }
 
@@ -264,34 +276,6 @@ impl Role {
         if !bounds.contains(&self.max_session_duration) {
             return Err(SeedError::Rule(format!(
                 "roles: max_session_duration of {} must be between 15m and 12h",
-                self.name
-            )));
-        }
-        Ok(())
-    }
-}
-
-// === impl Parameter ===
-
-impl Parameter {
-    pub(crate) fn check(&self) -> Result<(), SeedError> {
-        if !is_name(&self.name) {
-            return Err(SeedError::Rule(
-                "parameters: a name has 1 to 180 of the characters A-Za-z0-9-_/".to_owned(),
-            ));
-        }
-        if self.versions.is_empty() {
-            return Err(SeedError::Rule(format!(
-                "parameters: {} has no version",
-                self.name
-            )));
-        }
-        let bad = |value: &Hidden| {
-            value.reveal().is_empty() || value.reveal().chars().count() > MAX_VALUE_CHARS
-        };
-        if self.versions.iter().any(bad) {
-            return Err(SeedError::Rule(format!(
-                "parameters: a value of {} must have 1 to {MAX_VALUE_CHARS} characters",
                 self.name
             )));
         }

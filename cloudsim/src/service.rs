@@ -3,11 +3,13 @@
 pub(crate) mod kms;
 pub(crate) mod oos;
 pub(crate) mod sts;
+mod table;
 
 use axum::http::Method;
 
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::service::table::{ACTIONS, Entry};
 
 /// Parameters that every action of the POP gateway takes.
 const COMMON: [&str; 11] = [
@@ -24,7 +26,7 @@ const COMMON: [&str; 11] = [
     "SignatureVersion",
 ];
 
-/// What a request is for. A new service adds its actions here, in the table below and in `gateway.rs`.
+/// What a request is for. A new service adds its actions here, in `table.rs` and in its own file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// OOS: one secret parameter.
@@ -55,15 +57,20 @@ pub(crate) enum Action {
     DeleteSecret,
     /// KMS: the end of the end of a secret.
     RestoreSecret,
-}
-
-/// An action as a request says it.
-struct Entry {
-    action: Action,
-    service: Service,
-    name: &'static str,
-    /// The parameters that it takes beyond the common ones.
-    parameters: &'static [&'static str],
+    /// STS: credentials of a caller for those of a role that trusts it.
+    AssumeRole,
+    /// OOS: secret parameters under a path.
+    GetSecretParametersByPath,
+    /// OOS: which secret parameters there are.
+    ListSecretParameters,
+    /// OOS: one plain parameter.
+    GetParameter,
+    /// OOS: up to ten plain parameters.
+    GetParameters,
+    /// OOS: plain parameters under a path.
+    GetParametersByPath,
+    /// OOS: which plain parameters there are.
+    ListParameters,
 }
 
 /// The services, each with its one version.
@@ -73,131 +80,6 @@ pub(crate) enum Service {
     Sts,
     Kms,
 }
-
-const ACTIONS: &[Entry] = &[
-    Entry {
-        action: Action::GetSecretParameter,
-        service: Service::Oos,
-        name: "GetSecretParameter",
-        parameters: &["Name", "ParameterVersion", "WithDecryption"],
-    },
-    Entry {
-        action: Action::GetSecretParameters,
-        service: Service::Oos,
-        name: "GetSecretParameters",
-        parameters: &["Names", "WithDecryption"],
-    },
-    Entry {
-        action: Action::GetCallerIdentity,
-        service: Service::Sts,
-        name: "GetCallerIdentity",
-        parameters: &[],
-    },
-    Entry {
-        action: Action::AssumeRoleWithOidc,
-        service: Service::Sts,
-        name: "AssumeRoleWithOIDC",
-        parameters: &[
-            "RoleArn",
-            "OIDCProviderArn",
-            "OIDCToken",
-            "RoleSessionName",
-            "DurationSeconds",
-            "Policy",
-        ],
-    },
-    Entry {
-        action: Action::GetSecretValue,
-        service: Service::Kms,
-        name: "GetSecretValue",
-        parameters: &[
-            "SecretName",
-            "VersionStage",
-            "VersionId",
-            "FetchExtendedConfig",
-            "DryRun",
-        ],
-    },
-    Entry {
-        action: Action::BatchGetSecretValue,
-        service: Service::Kms,
-        name: "BatchGetSecretValue",
-        parameters: &["SecretsList"],
-    },
-    Entry {
-        action: Action::ListSecrets,
-        service: Service::Kms,
-        name: "ListSecrets",
-        parameters: &["PageNumber", "PageSize", "FetchTags", "Filters"],
-    },
-    Entry {
-        action: Action::DescribeSecret,
-        service: Service::Kms,
-        name: "DescribeSecret",
-        parameters: &["SecretName", "FetchTags"],
-    },
-    Entry {
-        action: Action::ListSecretVersionIds,
-        service: Service::Kms,
-        name: "ListSecretVersionIds",
-        parameters: &["SecretName", "IncludeDeprecated", "PageNumber", "PageSize"],
-    },
-    Entry {
-        action: Action::CreateSecret,
-        service: Service::Kms,
-        name: "CreateSecret",
-        parameters: &[
-            "SecretName",
-            "VersionId",
-            "SecretType",
-            "SecretDataType",
-            "SecretData",
-            "EncryptionKeyId",
-            "DKMSInstanceId",
-            "Description",
-            "Tags",
-        ],
-    },
-    Entry {
-        action: Action::PutSecretValue,
-        service: Service::Kms,
-        name: "PutSecretValue",
-        parameters: &[
-            "SecretName",
-            "VersionId",
-            "SecretDataType",
-            "SecretData",
-            "VersionStages",
-        ],
-    },
-    Entry {
-        action: Action::UpdateSecretVersionStage,
-        service: Service::Kms,
-        name: "UpdateSecretVersionStage",
-        parameters: &[
-            "SecretName",
-            "VersionStage",
-            "RemoveFromVersion",
-            "MoveToVersion",
-        ],
-    },
-    Entry {
-        action: Action::DeleteSecret,
-        service: Service::Kms,
-        name: "DeleteSecret",
-        parameters: &[
-            "SecretName",
-            "ForceDeleteWithoutRecovery",
-            "RecoveryWindowInDays",
-        ],
-    },
-    Entry {
-        action: Action::RestoreSecret,
-        service: Service::Kms,
-        name: "RestoreSecret",
-        parameters: &["SecretName"],
-    },
-];
 
 // === impl Service ===
 
@@ -266,7 +148,7 @@ impl Action {
 
     fn entry(self) -> &'static Entry {
         let entry = ACTIONS.iter().find(|entry| entry.action == self);
-        // Every action is in the table, which a test below proves.
+        // Every action is in the table, which its test proves.
         entry.unwrap_or(&ACTIONS[0])
     }
 
@@ -297,17 +179,5 @@ impl Action {
             self.name()
         );
         Err(Refusal::new(400, "InvalidParameter", message))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_action_is_in_the_table_once() {
-        for (index, entry) in ACTIONS.iter().enumerate() {
-            assert_eq!(entry.action as usize, index);
-        }
     }
 }

@@ -18,9 +18,10 @@ use crate::fault::{ActiveFault, Fault};
 use crate::hidden::Hidden;
 use crate::instance::{Certified, KmsInstance};
 use crate::ledger::{Filter, LedgerView};
-use crate::seed::{OidcProvider, Role, Seed, SeedError};
+use crate::seed::{OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::server::{self, Options};
 
+mod identity;
 mod kms;
 
 /// A simulator that runs until it is dropped.
@@ -203,7 +204,17 @@ impl Simulator {
         self.cloud.delete_parameter(None, None, name)
     }
 
-    /// All parameters, without values.
+    /// Adds a version to a plain parameter of the first account, or makes it. Returns the version's number.
+    pub fn put_plain_parameter(&self, parameter: Parameter) -> Result<usize, CloudError> {
+        self.cloud.put_plain_parameter(None, parameter)
+    }
+
+    /// Deletes a plain parameter of the first account in the seed's region, with all its versions.
+    pub fn delete_plain_parameter(&self, name: &str) -> Result<(), CloudError> {
+        self.cloud.delete_plain_parameter(None, None, name)
+    }
+
+    /// All secret parameters, without values.
     pub fn parameters(&self) -> Vec<ParameterInfo> {
         self.cloud.list_parameters()
     }

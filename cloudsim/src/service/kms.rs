@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::fault::{Effect, Fault};
 use crate::parameter::Place;
 use crate::permission::Resource;
 use crate::quota;
@@ -18,9 +17,11 @@ use crate::service::oos::date;
 mod call;
 mod catalog;
 mod change;
+mod spoil;
 
 pub(crate) use call::Call;
 use call::{check_alive, flag, not_found, resource};
+pub(crate) use spoil::spoil;
 
 const BATCH: usize = 20;
 
@@ -117,42 +118,6 @@ fn batch_get_secret_value(call: &Call<'_>) -> Result<Value, Refusal> {
         }
     }
     Ok(json!({ "SecretValues": values, "Errors": errors }))
-}
-
-/// Spoils the entries of a good answer that a fault is about.
-pub(crate) fn spoil(body: &mut Value, fault: &Fault) {
-    let about = |entry: &Value| {
-        let name = entry["SecretName"].as_str();
-        name.is_some_and(|name| fault.on.names(name))
-    };
-    let empty = |entry: &mut Value, absent: bool| {
-        if let (true, Some(entry)) = (about(entry), entry.as_object_mut()) {
-            if absent {
-                entry.remove("SecretData");
-            } else if entry.contains_key("SecretData") {
-                entry.insert("SecretData".to_owned(), json!(""));
-            }
-        }
-    };
-    match (&fault.effect, body.get("SecretValues").is_some()) {
-        (Effect::EmptyValue { absent }, false) => empty(body, *absent),
-        (Effect::EmptyValue { absent }, true) => {
-            let entries = body["SecretValues"].as_array_mut();
-            entries
-                .into_iter()
-                .flatten()
-                .for_each(|entry| empty(entry, *absent));
-        }
-        (Effect::MissingEntry, true) => {
-            for list in ["SecretValues", "Errors"] {
-                if let Some(entries) = body[list].as_array_mut() {
-                    entries.retain(|entry| !about(entry));
-                }
-            }
-        }
-        (Effect::MissingEntry, false) if about(body) => *body = json!({}),
-        _ => {}
-    }
 }
 
 /// Which version is asked for. A managed secret has no versions that a caller could choose.

@@ -1,16 +1,20 @@
-//! OOS Parameter Store 2019-06-01: reading secret parameters.
+//! OOS Parameter Store 2019-06-01: reading parameters, secret and plain, by name.
 
 use std::collections::BTreeSet;
+use std::sync::RwLockReadGuard;
 
 use serde_json::{Map, Value, json};
 
 use crate::account::Principal;
 use crate::cloud::Cloud;
 use crate::fault::{Effect, Fault};
-use crate::parameter::{ParameterStore, Place, is_name};
+use crate::parameter::{ParameterStore, Place, StoredParameter, is_name};
 use crate::permission::{self, Resource};
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::service::Action;
+
+mod path;
 
 const BATCH: usize = 10;
 
@@ -19,23 +23,55 @@ struct Read<'a> {
     cloud: &'a Cloud,
     principal: &'a Principal,
     region: &'a str,
+    kind: Kind,
     decrypt: bool,
 }
 
-/// `GetSecretParameter`.
-pub(crate) fn get_secret_parameter(
+/// The two kinds of parameters, which know nothing of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Secret,
+    Plain,
+}
+
+/// Does one of the actions.
+pub(crate) fn perform(
+    action: Action,
     cloud: &Cloud,
     principal: &Principal,
     request: &Request,
 ) -> Result<Value, Refusal> {
-    let read = Read::of(cloud, principal, request)?;
+    let kind = match action {
+        Action::GetParameter
+        | Action::GetParameters
+        | Action::GetParametersByPath
+        | Action::ListParameters => Kind::Plain,
+        _ => Kind::Secret,
+    };
+    let read = Read::of(cloud, principal, request, kind)?;
+    let permission = format!("oos:{}", action.name());
+    match action {
+        Action::GetSecretParameter | Action::GetParameter => one(&read, request, &permission),
+        Action::GetSecretParameters | Action::GetParameters => several(&read, request, &permission),
+        Action::GetSecretParametersByPath | Action::GetParametersByPath => {
+            path::by_path(&read, request, &permission)
+        }
+        Action::ListSecretParameters | Action::ListParameters => {
+            path::list(&read, request, &permission)
+        }
+        _ => Err(Refusal::no_such_action()),
+    }
+}
+
+/// `GetSecretParameter` and `GetParameter`.
+fn one(read: &Read<'_>, request: &Request, permission: &str) -> Result<Value, Refusal> {
     let name = request.require("Name")?;
     let version = request
         .parameter("ParameterVersion")
         .map(number)
         .transpose()?;
-    read.permit("oos:GetSecretParameter", name)?;
-    let parameter = read.parameter(&cloud.parameters.read(), name, version);
+    read.permit(permission, name)?;
+    let parameter = read.parameter(&read.store(), name, version);
     parameter
         .map(|parameter| json!({ "Parameter": parameter }))
         .ok_or_else(|| {
@@ -47,15 +83,10 @@ pub(crate) fn get_secret_parameter(
         })
 }
 
-/// `GetSecretParameters`: one forbidden name refuses the whole call, a missing one is named in the answer.
+/// `GetSecretParameters` and `GetParameters`: one forbidden name refuses the whole call, a missing one is named in the answer.
 ///
 /// Parameters come in the order of their names, not in the order asked, for the cloud promises none.
-pub(crate) fn get_secret_parameters(
-    cloud: &Cloud,
-    principal: &Principal,
-    request: &Request,
-) -> Result<Value, Refusal> {
-    let read = Read::of(cloud, principal, request)?;
+fn several(read: &Read<'_>, request: &Request, permission: &str) -> Result<Value, Refusal> {
     let names = request.require("Names")?;
     let names: Vec<String> = serde_json::from_str(names)
         .map_err(|_| Refusal::invalid("Names", "it is not a JSON array of strings"))?;
@@ -67,9 +98,9 @@ pub(crate) fn get_secret_parameters(
         ));
     }
     for name in &distinct {
-        read.permit("oos:GetSecretParameters", name)?;
+        read.permit(permission, name)?;
     }
-    let store = cloud.parameters.read();
+    let store = read.store();
     let (mut parameters, mut missing) = (Vec::new(), Vec::new());
     for name in distinct {
         match read.parameter(&store, name, None) {
@@ -129,28 +160,27 @@ impl<'a> Read<'a> {
         cloud: &'a Cloud,
         principal: &'a Principal,
         request: &'a Request,
+        kind: Kind,
     ) -> Result<Self, Refusal> {
-        let decrypt = match request.parameter("WithDecryption") {
-            None => false,
-            Some(text) if text.eq_ignore_ascii_case("true") => true,
-            Some(text) if text.eq_ignore_ascii_case("false") => false,
-            Some(_) => {
-                return Err(Refusal::invalid(
-                    "WithDecryption",
-                    "it is neither true nor false",
-                ));
-            }
-        };
+        let decrypt = kind == Kind::Plain || flag("WithDecryption", request)?;
         let region = cloud.region_of(request);
         Ok(Self {
             cloud,
             principal,
             region,
+            kind,
             decrypt,
         })
     }
 
-    /// OOS keeps secrets in KMS, so reading one takes a permission of each service.
+    fn store(&self) -> RwLockReadGuard<'_, ParameterStore> {
+        match self.kind {
+            Kind::Secret => self.cloud.parameters.read(),
+            Kind::Plain => self.cloud.plain_parameters.read(),
+        }
+    }
+
+    /// Judges the name, and the permission for it.
     fn permit(&self, action: &str, name: &str) -> Result<(), Refusal> {
         if !is_name(name) {
             return Err(Refusal::invalid(
@@ -158,18 +188,27 @@ impl<'a> Read<'a> {
                 "it must have 1 to 180 of the characters A-Za-z0-9-_/",
             ));
         }
+        self.permit_any(action, name)
+    }
+
+    /// OOS keeps secrets in KMS, so reading one takes a permission of each service.
+    fn permit_any(&self, action: &str, name: &str) -> Result<(), Refusal> {
         let registry = self.cloud.registry.read();
-        let (region, account) = (self.region, &self.principal.account);
-        for (action, resource) in [
-            (
-                action,
-                Resource::new("oos", region, account, "secretparameter", name),
-            ),
-            (
-                "kms:GetSecretValue",
-                Resource::new("kms", region, account, "secret", name),
-            ),
-        ] {
+        let resource = |service, kind| {
+            let account = &self.principal.account;
+            Resource::new(service, self.region, account, kind, name)
+        };
+        let needed = match self.kind {
+            Kind::Plain => vec![(action, resource("oos", "parameter"))],
+            Kind::Secret if action.starts_with("oos:List") => {
+                vec![(action, resource("oos", "secretparameter"))]
+            }
+            Kind::Secret => vec![
+                (action, resource("oos", "secretparameter")),
+                ("kms:GetSecretValue", resource("kms", "secret")),
+            ],
+        };
+        for (action, resource) in needed {
             if !registry.permits(self.principal, action, &resource) {
                 return Err(permission::denied(self.principal, action));
             }
@@ -183,18 +222,34 @@ impl<'a> Read<'a> {
         name: &str,
         version: Option<usize>,
     ) -> Option<Value> {
-        let place = Place {
+        let parameter = store.get(&self.place(name))?;
+        self.entry(name, parameter, version)
+    }
+
+    fn place(&self, name: &str) -> Place {
+        Place {
             account: self.principal.account.clone(),
             region: self.region.to_owned(),
             name: name.to_owned(),
-        };
-        let parameter = store.get(&place)?;
+        }
+    }
+
+    fn entry(
+        &self,
+        name: &str,
+        parameter: &StoredParameter,
+        version: Option<usize>,
+    ) -> Option<Value> {
         let (_, first) = parameter.version(Some(1))?;
         let (number, version) = parameter.version(version)?;
+        let type_name = match self.kind {
+            Kind::Secret => "Secret",
+            Kind::Plain => parameter.about.kind.name(),
+        };
         let mut entry = Map::new();
         entry.insert("Id".to_owned(), json!(parameter.id));
         entry.insert("Name".to_owned(), json!(name));
-        entry.insert("Type".to_owned(), json!("Secret"));
+        entry.insert("Type".to_owned(), json!(type_name));
         if self.decrypt {
             entry.insert("Value".to_owned(), json!(version.value.reveal()));
         }
@@ -203,10 +258,22 @@ impl<'a> Read<'a> {
         entry.insert("UpdatedDate".to_owned(), json!(date(version.created)));
         entry.insert("CreatedBy".to_owned(), json!("root(cloudsim)"));
         entry.insert("UpdatedBy".to_owned(), json!("root(cloudsim)"));
-        entry.insert("Description".to_owned(), json!(parameter.description));
+        entry.insert(
+            "Description".to_owned(),
+            json!(parameter.about.description.as_deref().unwrap_or_default()),
+        );
         entry.insert("ShareType".to_owned(), json!("Private"));
-        entry.insert("Tags".to_owned(), json!({}));
+        entry.insert("Tags".to_owned(), json!(parameter.about.tags));
         Some(Value::Object(entry))
+    }
+}
+
+fn flag(name: &str, request: &Request) -> Result<bool, Refusal> {
+    match request.parameter(name) {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(_) => Err(Refusal::invalid(name, "it is neither true nor false")),
     }
 }
 

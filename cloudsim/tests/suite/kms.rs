@@ -484,6 +484,15 @@ async fn faults_strike_kms_by_name() {
         None
     );
     simulator.clear_faults();
+    let refusal = Effect::EntryError {
+        status: 500,
+        code: "InternalFailure".to_owned(),
+    };
+    simulator.add_fault(Fault::new(refusal).name("shop/b"));
+    let reply = client.send(&batch(&["shop/a", "shop/b"])).await.body;
+    assert_eq!(reply["SecretValues"].as_array().unwrap().len(), 1);
+    assert_eq!(reply["Errors"][0]["Code"], "InternalFailure");
+    simulator.clear_faults();
     simulator.add_fault(Fault::error(503, "ServiceUnavailableTemporary").service("kms"));
     let reply = client.send(&value("shop/a")).await;
     assert_eq!(reply.refusal(), (503, "ServiceUnavailableTemporary"));
@@ -500,4 +509,32 @@ async fn a_dry_run_tells_whether_it_would_succeed() {
     );
     let denied = client.send(&dry("bank/pin")).await;
     assert_eq!(denied.refusal(), (403, "Forbidden.NoPermission"));
+}
+
+#[tokio::test]
+async fn the_host_says_the_region_and_the_gateway() {
+    let simulator = kms().await;
+    let there = Secret::new("shop/a", "canary-beijing").region("cn-beijing");
+    simulator.put_secret(there).unwrap();
+    let at = |host: &str| {
+        let mut client = Client::new(&simulator, USER);
+        client.url = format!("http://{host}:{}", simulator.addr().port());
+        client.http = reqwest::Client::builder()
+            .no_proxy()
+            .resolve(host, simulator.addr())
+            .build()
+            .unwrap();
+        client
+    };
+    let beijing = at("kms-vpc.cn-beijing.aliyuncs.com");
+    let hangzhou = at("kms.cn-hangzhou.aliyuncs.com");
+    let read = async |client: &Client| client.send(&value("shop/a")).await;
+    assert_eq!(read(&beijing).await.body["SecretData"], "canary-beijing");
+    assert_eq!(read(&hangzhou).await.body["SecretData"], "canary-a2");
+    let outage = Fault::error(503, "ServiceUnavailableTemporary");
+    simulator.add_fault(outage.host("kms.cn-hangzhou.aliyuncs.com"));
+    assert_eq!(read(&hangzhou).await.status, 503);
+    assert_eq!(read(&beijing).await.status, 200);
+    let call = simulator.ledger().recent.pop().unwrap();
+    assert!(call.host.starts_with("kms-vpc.cn-beijing.aliyuncs.com:"));
 }

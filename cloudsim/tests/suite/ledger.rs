@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use cloudsim::{Fault, Filter, Options, Simulator};
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::support::*;
@@ -157,6 +158,7 @@ async fn ledger_and_logs_hold_no_value_and_no_credential() {
         .await;
     assume(&simulator, &exchange("canary.canary.canary")).await;
     simulator.put_parameter("/shop/a", "canary-a3").unwrap();
+    let handed = use_the_other_services(&simulator).await;
 
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ledger = http
@@ -174,7 +176,17 @@ async fn ledger_and_logs_hold_no_value_and_no_credential() {
         .unwrap();
     let log = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("GetSecretParameters") && ledger.contains("GetSecretParameters"));
-    let everything = format!("{log}{ledger}{}{simulator:?}", faults.text().await.unwrap());
+    let secrets = http
+        .get(format!("{}/_sim/secrets", simulator.url()))
+        .send()
+        .await
+        .unwrap();
+    assert!(log.contains("GetSecretValue") && log.contains("GetCredentials"));
+    let everything = format!(
+        "{log}{ledger}{}{}{simulator:?}",
+        faults.text().await.unwrap(),
+        secrets.text().await.unwrap()
+    );
     let credentials = &reply.body["Credentials"];
     for secret in [
         "canary",
@@ -185,4 +197,88 @@ async fn ledger_and_logs_hold_no_value_and_no_credential() {
     ] {
         assert!(!everything.contains(secret));
     }
+    assert_eq!(handed.len(), 8);
+    for secret in handed {
+        assert!(!everything.contains(&secret));
+    }
+}
+
+/// Has KMS, a chain and the metadata service handle canaries; returns the credentials that they gave.
+async fn use_the_other_services(simulator: &Simulator) -> Vec<String> {
+    let root = Client::new(simulator, ROOT);
+    let secret = |action| Draft::new(KMS, action).with("SecretName", "shop/k");
+    simulator
+        .put_secret(cloudsim::Secret::account(
+            cloudsim::SecretType::Rds,
+            "shop/k",
+            "canary-user",
+            "canary-password",
+        ))
+        .unwrap();
+    simulator.rotate_secret("shop/k", "canary-rotated").unwrap();
+    root.send(&secret("GetSecretValue")).await;
+    root.send(
+        &secret("PutSecretValue")
+            .with("VersionId", "v9")
+            .with("SecretData", "canary-put"),
+    )
+    .await;
+    let created = Draft::new(KMS, "CreateSecret")
+        .with("SecretName", "shop/created")
+        .with("VersionId", "v1")
+        .with("SecretData", "canary-created");
+    assert_eq!(root.send(&created).await.status, 200);
+    let list = r#"[{"SecretName":"shop/k"},{"SecretName":"canary not a name"}]"#;
+    root.send(&Draft::new(KMS, "BatchGetSecretValue").with("SecretsList", list))
+        .await;
+
+    let rules = json!([{ "actions": ["sts:AssumeRole"], "resources": ["*"] }]);
+    let hop = json!({ "name": "hop", "rules": rules });
+    simulator
+        .put_role(serde_json::from_value(hop).unwrap())
+        .unwrap();
+    let trust = json!({
+        "role": "hop",
+        "statements": [{
+            "principals": ["acs:ram::1000000000000001:root"],
+            "external_ids": ["canary-external-id"],
+        }],
+    });
+    simulator
+        .put_trust(&serde_json::from_value(trust).unwrap())
+        .unwrap();
+    simulator.set_metadata(Some(cloudsim::Metadata {
+        role: Some("hop".to_owned()),
+        ..cloudsim::Metadata::default()
+    }));
+    let base = format!("{}/latest", simulator.url());
+    let token = root
+        .http
+        .put(format!("{base}/api/token"))
+        .header("X-aliyun-ecs-metadata-token-ttl-seconds", "60");
+    let token = token.send().await.unwrap().text().await.unwrap();
+    let credentials = root
+        .http
+        .get(format!("{base}/meta-data/ram/security-credentials/hop"))
+        .header("X-aliyun-ecs-metadata-token", &token);
+    let credentials = credentials.send().await.unwrap().text().await.unwrap();
+    let credentials: Value = serde_json::from_str(&credentials).unwrap();
+    let handed = Reply {
+        status: 200.try_into().unwrap(),
+        headers: reqwest::header::HeaderMap::new(),
+        body: json!({ "Credentials": credentials }),
+    };
+    let hop = Draft::new(STS, "AssumeRole")
+        .with("RoleArn", "acs:ram::1000000000000001:role/hop")
+        .with("RoleSessionName", "hop")
+        .with("ExternalId", "canary-external-id");
+    let again = Client::session(simulator, &handed).send(&hop).await;
+    assert_eq!(again.status, 200);
+    let mut secrets = vec![token, "canary-external-id".to_owned()];
+    for credentials in [&handed.body["Credentials"], &again.body["Credentials"]] {
+        for field in ["AccessKeyId", "AccessKeySecret", "SecurityToken"] {
+            secrets.push(credentials[field].as_str().unwrap().to_owned());
+        }
+    }
+    secrets
 }

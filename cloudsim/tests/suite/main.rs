@@ -5,11 +5,14 @@
 
 mod authentication;
 mod catalog;
+mod chain;
 mod fault;
 mod instance;
 mod kms;
 mod ledger;
+mod metadata;
 mod oos;
+mod path;
 mod program;
 mod support;
 mod token;

@@ -23,6 +23,8 @@ impl Program {
                 example,
                 "--latency",
                 "1ms",
+                "--kms-instance",
+                "127.0.0.1:0",
             ])
             .stdout(Stdio::piped())
             .spawn()
@@ -117,6 +119,72 @@ async fn the_program_starts_with_the_example_and_obeys_its_admin_api() {
 }
 
 #[tokio::test]
+async fn secrets_trust_and_metadata_are_changed_from_another_process() {
+    let program = Program::start();
+    let admin = Admin::new(&program.url).unwrap();
+    let before = admin.secrets().await.unwrap().len();
+    let secret = cloudsim::Secret::binary("shop/bytes", &[0, 255]).key("k");
+    admin.put_secret(&secret).await.unwrap();
+    let spec = json!({ "name": "shop/bytes", "data": "AAAA", "stages": ["Mine"] });
+    let id = admin
+        .put_secret_version(&serde_json::from_value(spec).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(id, "v2");
+    assert_eq!(
+        admin.rotate_secret("shop/bytes", "AAAA").await.unwrap(),
+        "v3"
+    );
+    admin.delete_secret("shop/bytes", Some(7)).await.unwrap();
+    assert_eq!(admin.secrets().await.unwrap().len(), before + 1);
+    admin.restore_secret("shop/bytes").await.unwrap();
+    admin.delete_secret("shop/bytes", None).await.unwrap();
+    assert_eq!(admin.secrets().await.unwrap().len(), before);
+    admin.delete_kms_key("k").await.unwrap();
+    let key = json!({ "id": "k", "state": "Disabled" });
+    admin
+        .put_kms_key(&serde_json::from_value(key).unwrap())
+        .await
+        .unwrap();
+    admin
+        .set_kms(&cloudsim::KmsSettings::generous())
+        .await
+        .unwrap();
+    let instance = admin.kms_instance().await.unwrap();
+    assert!(instance.ca_pem.starts_with("-----BEGIN CERTIFICATE-----"));
+
+    let plain = cloudsim::Parameter::new("/shop/plain", "one");
+    admin.put_plain_parameter(&plain).await.unwrap();
+    admin.delete_plain_parameter("/shop/plain").await.unwrap();
+    let trust =
+        json!({ "role": "shop-reader", "statements": [{ "principals": ["acs:ram::1:root"] }] });
+    admin
+        .put_trust(&serde_json::from_value(trust).unwrap())
+        .await
+        .unwrap();
+    admin.delete_trust("shop-reader").await.unwrap();
+    let statement = json!({ "Effect": "Allow", "Action": "kms:*", "Resource": "*" });
+    let document = json!({ "Version": "1", "Statement": statement });
+    let attached = json!({ "principal": "role/shop-reader", "document": document });
+    admin
+        .put_policy(&serde_json::from_value(attached).unwrap())
+        .await
+        .unwrap();
+    admin.delete_policy("role/shop-reader").await.unwrap();
+    admin
+        .set_metadata(Some(&cloudsim::Metadata::default()))
+        .await
+        .unwrap();
+    admin.set_metadata(None).await.unwrap();
+    let uri = json!({ "role": "shop-reader", "state": "expired" });
+    admin
+        .set_credentials_uri(Some(&serde_json::from_value(uri).unwrap()))
+        .await
+        .unwrap();
+    admin.set_credentials_uri(None).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrong_admin_call_is_refused_in_json() {
     let program = Program::start();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -134,6 +202,13 @@ async fn a_wrong_admin_call_is_refused_in_json() {
             400,
         ),
         ("roles", json!({ "name": "r", "rulez": [] }), 422),
+        (
+            "secrets",
+            json!({ "name": "no spaces", "value": "canary" }),
+            400,
+        ),
+        ("secrets", json!({ "name": "s" }), 400),
+        ("trusts", json!({ "role": "r", "document": {} }), 400),
     ] {
         let url = format!("{}/_sim/{path}", program.url);
         let reply = http.post(url).json(&body).send().await.unwrap();
@@ -184,6 +259,14 @@ fn a_wrong_seed_is_refused_with_the_place_and_without_values() {
         (
             "accounts: [{id: '1', roles: [{name: a, max_session_duration: 1m}]}]",
             "max_session_duration",
+        ),
+        (
+            "accounts: [{id: '1', secrets: [{name: a, versions: [{id: v, data: canary}, {id: v, data: canary}]}]}]",
+            "two versions",
+        ),
+        (
+            "accounts: [{id: '1', policies: [{principal: role/a, document: {Version: '1'}}]}]",
+            "Statement",
         ),
     ] {
         let error = Seed::from_yaml(seed).unwrap_err().to_string();
