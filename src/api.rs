@@ -29,7 +29,7 @@ pub use external_cloud_secret::{
     CreationPolicy, DataEntry, EntryStatus, ExternalCloudSecret, ExternalCloudSecretSpec,
     ExternalCloudSecretStatus, RemoteRef, SourceRef, Target,
 };
-pub use provider::{Network, OosSpec, ProviderSpec};
+pub use provider::{KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec};
 pub use reference::{SecretKeyRef, ServiceAccountRef, StoreKind, StoreRef};
 pub use store::{
     CloudSecretStore, CloudSecretStoreSpec, ClusterCloudSecretStore, ClusterCloudSecretStoreSpec,

@@ -251,6 +251,7 @@ impl<Publish: Future<Output = ()> + Send + 'static> Parts<Publish> {
         } = self;
         let filled = Filled::new();
         let census: Vec<Box<dyn Census>> = vec![
+            Box::new(context.resolver.edge.http.clone()),
             Box::new(Cache(external.0.clone())),
             Box::new(Cache(stores.0.0.clone())),
             Box::new(Cache(stores.1.0.clone())),

@@ -5,9 +5,14 @@
 //! resolves to one. It honours the proxy variables of the environment; through a proxy it is the
 //! proxy that resolves names, so there the proxy must guard against such addresses.
 
+mod authority;
+mod private;
+
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +20,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 use zeroize::Zeroizing;
+
+pub use authority::{Authority, AuthorityError};
 
 use crate::provider::endpoint::is_metadata;
 use crate::provider::{CallError, Class, Detail};
@@ -41,7 +48,19 @@ pub struct HttpOptions {
 
 /// A client with one connection pool; cloning shares it.
 #[derive(Debug, Clone)]
-pub struct HttpClient(Client);
+pub struct HttpClient {
+    client: Client,
+    shared: Arc<Shared>,
+}
+
+/// What a client and those derived from it for private authorities share.
+#[derive(Debug)]
+struct Shared {
+    options: HttpOptions,
+    lookup: Lookup,
+    /// By the authority's digest, so that equal ones share connections.
+    private: Mutex<HashMap<[u8; 32], private::Known>>,
+}
 
 /// The client could not be built, usually because there are no root certificates.
 #[derive(Debug, thiserror::Error)]
@@ -106,16 +125,16 @@ impl HttpClient {
     fn with_lookup(options: HttpOptions, lookup: Lookup) -> Result<Self, HttpClientError> {
         // An error only says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .https_only(!options.allow_insecure)
-            .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
-            .timeout(options.timeout)
-            .dns_resolver(GuardedResolver(lookup))
-            .build()
-            .map(Self)
-            .map_err(HttpClientError)
+        let shared = Shared {
+            options,
+            lookup,
+            private: Mutex::default(),
+        };
+        let client = shared.builder().build().map_err(HttpClientError)?;
+        Ok(Self {
+            client,
+            shared: Arc::new(shared),
+        })
     }
 
     /// Sends `post` and reads the whole answer, whatever its status, except a redirect.
@@ -126,7 +145,7 @@ impl HttpClient {
     /// - [`Class::Protocol`] with code `Redirect`, `BodyTooLarge` or `RefusedAddress`.
     pub async fn post(&self, post: Post) -> Result<Response, CallError> {
         let request = self
-            .0
+            .client
             .post(post.url)
             .headers(post.headers)
             .body(Bytes::from_owner(post.body));
@@ -152,6 +171,20 @@ impl HttpClient {
             headers: answer.headers().clone(),
             body,
         })
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn builder(&self) -> ClientBuilder {
+        Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(!self.options.allow_insecure)
+            .connect_timeout(CONNECT_TIMEOUT.min(self.options.timeout))
+            .timeout(self.options.timeout)
+            .dns_resolver(GuardedResolver(self.lookup))
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
 
-use crate::provider::Class;
+use crate::provider::{Class, Notice};
 use crate::refresh::{CallObserver, HubFigures};
 
 /// One metric family.
@@ -43,10 +44,12 @@ families! {
     PARKED "gauge" "cloudsecrets_hub_parked_identities" [] "Identities that failed and are probed."
     CALLS "counter" "cloudsecrets_cloud_calls_total" ["provider", "action", "class"] "Calls to clouds by how they ended; class is `ok` or an error class."
     CALL_SECONDS "histogram" "cloudsecrets_cloud_call_seconds" ["provider", "action"] "How long calls to clouds took."
+    FALLBACKS "counter" "cloudsecrets_batch_fallbacks_total" ["provider"] "How often a batch call turned out not to work and single reads took its place."
     RENEWALS "counter" "cloudsecrets_credential_renewals_total" ["source", "class"] "Credential exchanges by source and how they ended."
     SECRET_WRITES "counter" "cloudsecrets_secret_writes_total" ["fate"] "Writes of Secrets: created, updated, annotated, deleted, refused or failed."
     STATUS_WRITES "counter" "cloudsecrets_status_writes_total" ["kind", "fate"] "Writes of status: written or failed."
     RECONCILES "counter" "cloudsecrets_reconciles_total" ["kind", "result"] "Reconciles: done, waiting for the cloud, failed, timed out or panicked."
+    AUTHORITIES "gauge" "cloudsecrets_authority_expiry_timestamp_seconds" ["authority"] "When the first certificate of a private authority expires that endpoints are verified by: a region's of dedicated KMS instances, or a store's own by its digest; seconds since 1970."
     EVENTS "counter" "cloudsecrets_events_total" ["fate"] "Kubernetes events: published, failed or dropped because there were too many."
     OBJECTS "gauge" "cloudsecrets_objects" ["kind", "namespace", "condition", "status", "reason"] "Objects by condition."
     UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready or Fresh condition is not true; at most 1000 series, gone with the object."
@@ -64,10 +67,12 @@ pub struct Metrics {
     parked: Gauge,
     calls: IntCounterVec,
     call_seconds: HistogramVec,
+    fallbacks: IntCounterVec,
     renewals: IntCounterVec,
     secret_writes: IntCounterVec,
     status_writes: IntCounterVec,
     reconciles: IntCounterVec,
+    authorities: IntGaugeVec,
     events: IntCounterVec,
     objects: IntGaugeVec,
     unhealthy: IntGaugeVec,
@@ -113,16 +118,20 @@ impl Metrics {
             parked: gauge(&registry, PARKED)?,
             calls: counters(&registry, CALLS)?,
             call_seconds: histograms(&registry, CALL_SECONDS)?,
+            fallbacks: counters(&registry, FALLBACKS)?,
             renewals: counters(&registry, RENEWALS)?,
             secret_writes: counters(&registry, SECRET_WRITES)?,
             status_writes: counters(&registry, STATUS_WRITES)?,
             reconciles: counters(&registry, RECONCILES)?,
+            authorities: int_gauges(&registry, AUTHORITIES)?,
             events: counters(&registry, EVENTS)?,
             objects: int_gauges(&registry, OBJECTS)?,
             unhealthy: int_gauges(&registry, UNHEALTHY)?,
             undecodable: int_gauges(&registry, UNDECODABLE)?,
             registry,
         };
+        // Shown from the start, so that the first one is seen to be one.
+        metrics.fallbacks.with_label_values(&["kms"]);
         Ok(metrics)
     }
 
@@ -137,7 +146,12 @@ impl Metrics {
         self.overdue.set(hub.oldest_overdue.as_secs_f64());
         self.held.set(count(hub.held_bytes));
         self.parked.set(count(hub.parked));
-        for gauges in [&self.objects, &self.unhealthy, &self.undecodable] {
+        for gauges in [
+            &self.authorities,
+            &self.objects,
+            &self.unhealthy,
+            &self.undecodable,
+        ] {
             gauges.reset();
         }
         let mut counts = Counts {
@@ -188,6 +202,12 @@ impl CallObserver for Metrics {
         let seconds: Histogram = self.call_seconds.with_label_values(&[provider, action]);
         seconds.observe(took.as_secs_f64());
     }
+
+    fn noticed(&self, provider: &str, notice: Notice) {
+        match notice {
+            Notice::BatchWithdrawn => self.fallbacks.with_label_values(&[provider]).inc(),
+        }
+    }
 }
 
 // === impl Counts ===
@@ -213,6 +233,12 @@ impl Counts<'_> {
             let labels = [kind, namespace, name, condition, reason];
             metrics.unhealthy.with_label_values(&labels).set(1);
         }
+    }
+
+    /// Tells when a private authority expires.
+    pub fn authority(&mut self, name: &str, expiry: Timestamp) {
+        let gauge = self.metrics.authorities.with_label_values(&[name]);
+        gauge.set(expiry.as_second());
     }
 
     /// Counts an object that cannot be decoded.

@@ -4,17 +4,23 @@
 //! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
 
 pub mod alibaba;
+mod config;
 mod edge;
 pub mod endpoint;
 mod error;
 pub(crate) mod hex;
 pub mod registry;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
+pub use config::ConfigError;
 pub use edge::{Edge, Random};
 pub use error::{CallError, Class, Detail};
 
@@ -44,6 +50,44 @@ pub struct Fetched {
     pub value: SecretBytes,
     /// The version the cloud says it is.
     pub version: Option<String>,
+    /// When the cloud itself will change it, as far as it says.
+    pub rotation: Option<Rotation>,
+}
+
+/// How the cloud rotates a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// Whether it rotates by itself.
+    pub automatic: bool,
+    /// When it rotates next.
+    pub next: Option<Timestamp>,
+    /// How long lies between two rotations.
+    pub interval: Option<Duration>,
+}
+
+/// Which names [`Provider::list`] gives: those that meet everything that is said here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The hierarchy or prefix that names start with.
+    pub path: Option<String>,
+    /// Tags that must all be there, with these values.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// One name of a list, and its value where the cloud's list call brings values along.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// What to read it by.
+    pub key: RemoteKey,
+    /// The value, if the list brought it.
+    pub answer: Option<Answer>,
+}
+
+/// Something about a provider that people should hear of once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// The batch call was given up for single reads, for an hour at least.
+    BatchWithdrawn,
 }
 
 /// What the cloud said to one key of a batch.
@@ -76,12 +120,21 @@ pub trait Provider: Send + Sync + 'static {
     /// The cloud's name for the call that reads `count` keys, for the metrics label.
     fn action(&self, keys: &[RemoteKey]) -> &'static str;
 
+    /// The spelling of `key` that stands for all that mean the same, so that they share one row.
+    fn canonical(&self, key: RemoteKey) -> RemoteKey {
+        key
+    }
+
     /// Reads `keys` in one call: at most [`Capabilities::batch`] distinct keys, all of them
     /// [`batchable`](Self::batchable) unless it is exactly one.
     ///
     /// Answers come in the order of `keys`, one for each. A name in a batch's "missing" list is
     /// answered with [`Class::NotFound`]; a name that the answer does not mention at all is
     /// [`Class::Protocol`].
+    ///
+    /// A provider whose batch call turns out not to work reads the keys singly before it answers,
+    /// says [`Notice::BatchWithdrawn`] and has a [`Capabilities::batch`] of 1 from then on; it takes
+    /// more keys than that from those who had not yet noticed.
     ///
     /// # Errors
     /// An outer error means that the call was refused or failed as a whole and blames no key.
@@ -91,6 +144,27 @@ pub trait Provider: Send + Sync + 'static {
         credentials: &'a Credentials,
         keys: &'a [RemoteKey],
     ) -> BoxFuture<'a, Result<Vec<Answer>, CallError>>;
+
+    /// Names what there is that meets `selection`, all pages of it, in the cloud's order and without
+    /// duplicates. What the cloud filters too generously is filtered again here.
+    ///
+    /// # Errors
+    /// The first page's that failed: a list is whole or an error. [`Class::Invalid`] with code
+    /// `NoList` where the cloud has no list call.
+    fn list<'a>(
+        &'a self,
+        _credentials: &'a Credentials,
+        _selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<Vec<Listed>, CallError>> {
+        let detail = Detail::Fixed("this provider cannot list");
+        let error = CallError::new(Class::Invalid, "NoList").with_detail(detail);
+        async move { Err(error) }.boxed()
+    }
+
+    /// What people should hear of and nobody asked for yet. Each is given once.
+    fn take_notice(&self) -> Option<Notice> {
+        None
+    }
 
     /// Asks the cloud who we are there, the cheapest proof that credentials work.
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>>;
@@ -115,6 +189,19 @@ impl Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+// === impl Fetched ===
+
+impl Fetched {
+    /// A value of which nothing is known but its version.
+    pub fn new(value: SecretBytes, version: Option<String>) -> Self {
+        Self {
+            value,
+            version,
+            rotation: None,
+        }
     }
 }
 

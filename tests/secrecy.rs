@@ -15,7 +15,7 @@ use external_cloud_secrets::credential::{
 };
 use external_cloud_secrets::digest::{DigestKey, Domain, KEY_BYTES};
 use external_cloud_secrets::http::{HttpClient, HttpOptions, Post};
-use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig};
+use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, Parameters};
 use external_cloud_secrets::provider::endpoint::{EndpointError, EndpointPolicy, Service};
 use external_cloud_secrets::provider::{Answer, CallError, Class, Detail, Edge, Fetched, Provider};
 use external_cloud_secrets::refresh::{CallFailure, Joined, Need, Origin, View};
@@ -30,10 +30,7 @@ const MARK: &str = "kanari";
 fn values_are_not_shown() {
     let value = || SecretBytes::from(format!("{MARK}-value"));
     hidden("SecretBytes", &value());
-    let fetched = || Fetched {
-        value: value(),
-        version: Some("1".into()),
-    };
+    let fetched = || Fetched::new(value(), Some("1".into()));
     hidden("Fetched", &fetched());
     let answer: Answer = Ok(fetched());
     hidden("Answer", &answer);
@@ -184,6 +181,7 @@ fn origin() -> Origin {
         region: "cn-hangzhou".into(),
         network: Network::Public,
         endpoint: None,
+        parameters: Parameters::Secret,
     };
     let access_key = AccessKey {
         id: "LTAI1".into(),

@@ -149,16 +149,24 @@ pub struct DataEntry {
 /// A value in a cloud secret store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::version_or_stage())]
 pub struct RemoteRef {
     /// The name of the secret or parameter in the cloud, at most 512 characters.
     #[schemars(length(min = 1, max = 512), regex(pattern = validation::PLAIN_TEXT))]
     pub key: String,
 
-    /// The version to read, in the cloud's own terms: for OOS a ParameterVersion, an integer from 1.
-    /// At most 64 characters. Default: the newest.
+    /// The version to read, in the cloud's own terms: for OOS a ParameterVersion, an integer from 1;
+    /// for KMS a VersionId, of a secret that KMS does not rotate itself. At most 64 characters.
+    /// Default: the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = validation::ONE_WORD))]
     pub version: Option<String>,
+
+    /// The stage to read, where the cloud has stages: for KMS a VersionStage such as ACSPrevious. In
+    /// place of version, never beside it. At most 64 characters. Default: the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = validation::ONE_WORD))]
+    pub stage: Option<String>,
 
     /// Takes one part of a JSON value: a top-level key of this very name, else a walk along dots, in
     /// which `\.` is a dot inside a name and numbers index arrays. A part that is not there is an

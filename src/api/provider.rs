@@ -11,9 +11,13 @@ use super::validation;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = validation::one_provider())]
 pub struct ProviderSpec {
-    /// Alibaba Cloud OOS Parameter Store: its secret parameters.
+    /// Alibaba Cloud OOS Parameter Store: its secret parameters, or its plain ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oos: Option<OosSpec>,
+
+    /// Alibaba Cloud KMS Secrets Manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms: Option<KmsSpec>,
 }
 
 /// Alibaba Cloud OOS Parameter Store.
@@ -41,6 +45,84 @@ pub struct OosSpec {
         regex(pattern = validation::URL)
     )]
     pub endpoint: Option<String>,
+
+    /// Which kind of parameters is read; one name may stand for one of each. Default: Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Parameters")]
+    pub parameters: Option<Parameters>,
+}
+
+/// The kinds of OOS parameters.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Parameters {
+    /// Encrypted parameters.
+    #[default]
+    Secret,
+    /// Parameters in plain text.
+    Plain,
+}
+
+/// Alibaba Cloud KMS Secrets Manager: the shared gateway of a region, or a dedicated instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsSpec {
+    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = validation::REGION)
+    )]
+    pub region: String,
+
+    /// Whether the public or the VPC endpoint of the region is called; Vpc works only from inside
+    /// that region. Default: Public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Network")]
+    pub network: Option<Network>,
+
+    /// A URL to call in place of the one that region and network give: https, a host that the
+    /// operator allows, no port, path or query. Never used for STS. At most 253 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::URL)
+    )]
+    pub endpoint: Option<String>,
+
+    /// The dedicated instance that values are read from, where there is one. Its region is the store's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<KmsInstanceSpec>,
+}
+
+/// A dedicated KMS instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsInstanceSpec {
+    /// Its host, such as kst-hzz.cryptoservice.kms.aliyuncs.com, reachable from its own VPCs only. At
+    /// most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::HOST)
+    )]
+    pub endpoint: String,
+
+    /// The certificates in PEM that the instance's own may come from, and no others; at most 32768
+    /// characters. Default: the chain that Alibaba Cloud publishes for the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32768))]
+    pub ca_bundle: Option<String>,
 }
 
 /// The side of a cloud endpoint that is called.
@@ -69,6 +151,20 @@ pub enum Network {
 // === impl OosSpec ===
 
 impl OosSpec {
+    /// The kind of parameters, with the default applied.
+    pub fn parameters(&self) -> Parameters {
+        self.parameters.unwrap_or_default()
+    }
+
+    /// The network, with the default applied.
+    pub fn network(&self) -> Network {
+        self.network.unwrap_or_default()
+    }
+}
+
+// === impl KmsSpec ===
+
+impl KmsSpec {
     /// The network, with the default applied.
     pub fn network(&self) -> Network {
         self.network.unwrap_or_default()

@@ -19,6 +19,8 @@ pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
 pub const REGION: &str = "^[a-z]{2,3}(-[a-z0-9]+){1,4}$";
 /// The URL of a host. What more it must be is for the operator to check.
 pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
+/// A host, with or without a scheme in front of it. What more it must be is for the operator to check.
+pub const HOST: &str = r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$";
 /// A role of Alibaba Cloud RAM.
 pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
 /// An OIDC provider of Alibaba Cloud RAM.
@@ -54,7 +56,15 @@ pub fn every_entry_has_a_store() -> Rule {
 
 /// On a provider block.
 pub fn one_provider() -> Rule {
-    Rule::new("has(self.oos)").message("must have exactly one of: oos")
+    Rule::new("[has(self.oos), has(self.kms)].filter(set, set).size() == 1")
+        .message("must have exactly one of: oos, kms")
+}
+
+/// On a remote reference.
+pub fn version_or_stage() -> Rule {
+    Rule::new("!has(self.version) || !has(self.stage)")
+        .message("must have either version or stage, not both")
+        .field_path(".stage")
 }
 
 /// On an auth block.

@@ -7,6 +7,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+mod private;
+
 /// Serves one connection: reads the request's head, writes `answer`, and closes.
 async fn serve(answer: &'static [u8]) -> (String, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -20,7 +20,7 @@ pub struct EndpointPolicy {
 }
 
 /// The hosts of one service. Each pattern is a host name whose label `{region}` stands for any
-/// well-formed region.
+/// well-formed region and `{instance}` for any label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Service {
     /// The service's name for messages, such as `oos`.
@@ -176,6 +176,7 @@ impl Service {
             let mut labels = host.split('.');
             let admitted = pattern.split('.').all(|expected| match labels.next() {
                 Some(label) if expected == "{region}" => is_region(label),
+                Some(label) if expected == "{instance}" => is_label(label),
                 Some(label) => label == expected,
                 None => false,
             });
@@ -184,7 +185,8 @@ impl Service {
     }
 
     fn expected(&self) -> String {
-        self.hosts.join(" or ").replace("{region}", "REGION")
+        let hosts = self.hosts.join(" or ").replace("{region}", "REGION");
+        hosts.replace("{instance}", "INSTANCE")
     }
 }
 
@@ -206,6 +208,11 @@ impl Endpoint {
     /// The scheme and authority without a trailing slash, such as `https://sts.aliyuncs.com`.
     pub fn as_str(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether it is called by https.
+    pub fn is_https(&self) -> bool {
+        self.origin.starts_with("https:")
     }
 
     /// The host, with its port where it is not the scheme's own: the `host` header.

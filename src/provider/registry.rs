@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::alibaba::{Network, Oos, OosConfig};
-use super::endpoint::{Endpoint, EndpointError, EndpointPolicy};
-use super::{Edge, Provider};
+use super::alibaba::{Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig, Parameters};
+use super::endpoint::{Endpoint, EndpointPolicy};
+use super::{ConfigError, Edge, Provider};
 use crate::api::{self, ProviderSpec};
 
 /// What every provider says about its place: the region and network that the identity's token
@@ -21,33 +21,55 @@ pub struct Place {
 
 /// Where the provider of `spec` is.
 pub fn place(spec: &ProviderSpec) -> Option<Place> {
-    let oos = spec.oos.as_ref()?;
+    let (field, region, side) = match (&spec.oos, &spec.kms) {
+        (Some(oos), None) => ("oos", &oos.region, oos.network()),
+        (None, Some(kms)) => ("kms", &kms.region, kms.network()),
+        _ => return None,
+    };
     Some(Place {
-        field: "oos",
-        region: oos.region.clone(),
-        network: network(oos.network()),
+        field,
+        region: region.clone(),
+        network: network(side),
     })
 }
 
 /// The provider that `spec` describes. `sts` is where its identities are asked about.
 ///
 /// # Errors
-/// What is wrong with its endpoint.
+/// What is wrong with its endpoint or its certificates.
 pub fn build(
     spec: &ProviderSpec,
     sts: Endpoint,
     policy: &EndpointPolicy,
     edge: Edge,
-) -> Result<Option<Arc<dyn Provider>>, EndpointError> {
-    let Some(oos) = &spec.oos else {
-        return Ok(None);
-    };
-    let config = OosConfig {
-        region: oos.region.clone(),
-        network: network(oos.network()),
-        endpoint: oos.endpoint.clone(),
-    };
-    Ok(Some(Arc::new(Oos::new(config, sts, policy, edge)?)))
+) -> Result<Option<Arc<dyn Provider>>, ConfigError> {
+    Ok(match (&spec.oos, &spec.kms) {
+        (Some(oos), None) => {
+            let config = OosConfig {
+                region: oos.region.clone(),
+                network: network(oos.network()),
+                endpoint: oos.endpoint.clone(),
+                parameters: match oos.parameters() {
+                    api::Parameters::Secret => Parameters::Secret,
+                    api::Parameters::Plain => Parameters::Plain,
+                },
+            };
+            Some(Arc::new(Oos::new(config, sts, policy, edge)?))
+        }
+        (None, Some(kms)) => {
+            let config = KmsConfig {
+                region: kms.region.clone(),
+                network: network(kms.network()),
+                endpoint: kms.endpoint.clone(),
+                instance: kms.instance.as_ref().map(|instance| KmsInstance {
+                    endpoint: instance.endpoint.clone(),
+                    ca_bundle: instance.ca_bundle.clone(),
+                }),
+            };
+            Some(Arc::new(Kms::new(config, sts, policy, edge)?))
+        }
+        _ => None,
+    })
 }
 
 fn network(network: api::Network) -> Network {

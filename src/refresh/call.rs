@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Origin;
 use crate::credential::CredentialCache;
-use crate::provider::{Answer, CallError, Class, RemoteKey};
+use crate::provider::{Answer, CallError, Class, Notice, RemoteKey};
 
 /// How often one call is tried while its deadline lasts.
 const TRIES: usize = 3;
@@ -26,6 +26,9 @@ pub enum CallFailure {
 pub trait CallObserver: Send + Sync + 'static {
     /// One call of `action` took `took` and ended with `class`, or well.
     fn called(&self, provider: &str, action: &str, class: Option<Class>, took: Duration);
+
+    /// `provider` has something to say about itself, once.
+    fn noticed(&self, _provider: &str, _notice: Notice) {}
 }
 
 /// Makes calls for the hub.
@@ -82,6 +85,9 @@ impl Caller {
                 class,
                 sent.elapsed(),
             );
+            if let Some(notice) = provider.take_notice() {
+                self.notice(origin, notice);
+            }
             let error = match answers {
                 Ok(answers) if answers.len() == keys.len() => return Ok(answers),
                 Ok(_) => CallError::new(Class::Protocol, "AnswerCount"),
@@ -111,6 +117,18 @@ impl Caller {
                 }
             }
         }
+    }
+
+    fn notice(&self, origin: &Origin, notice: Notice) {
+        let provider = origin.provider.name();
+        match notice {
+            Notice::BatchWithdrawn => tracing::info!(
+                provider,
+                host = origin.provider.host(),
+                "the batch call does not work here, secrets are read singly"
+            ),
+        }
+        self.observer.noticed(provider, notice);
     }
 }
 

@@ -136,7 +136,7 @@ impl Held {
     pub(crate) fn alone(value: &str, digest: Digest) -> Arc<Self> {
         let value = value.to_owned().into();
         let version = Some("1".to_owned());
-        let fetched = Fetched { value, version };
+        let fetched = Fetched::new(value, version);
         Arc::new(Self::new(fetched, digest, Instant::now(), &Arc::default()))
     }
 }

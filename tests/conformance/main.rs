@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod identity;
+mod kms;
+mod kms_secrets;
 mod oos;
 mod quiet;
 mod subject;
@@ -42,4 +44,50 @@ mod oos_passes {
         a_check_tells_good_credentials_from_bad
         no_keys_are_no_call
     }
+}
+
+/// Makes the tests of one KMS gateway.
+macro_rules! kms_passes {
+    ($start:path) => {
+        conformance! { $start:
+            a_single_value_arrives_with_its_version
+            values_arrive_byte_for_byte
+            a_batch_answers_in_the_order_of_the_question
+            a_full_batch_is_one_call
+            what_is_missing_among_many_harms_no_neighbour
+            a_single_missing_key_is_not_found
+            a_forbidden_name_harms_no_neighbour
+            an_older_version_can_be_read
+            a_version_that_is_not_there_is_an_error
+            a_name_that_is_not_mentioned_is_an_error_of_its_own
+            an_empty_value_is_an_error_of_its_own
+            unreadable_answers_are_protocol_errors
+            outages_are_unavailable
+            throttling_carries_the_hint
+            a_redirect_is_not_followed
+            credentials_that_the_cloud_refuses_are_unauthenticated
+            a_check_tells_good_credentials_from_bad
+            no_keys_are_no_call
+        }
+    };
+}
+
+/// The shared gateway of KMS, with its batch call.
+mod kms_passes {
+    kms_passes! { crate::kms::KmsSubject::shared }
+}
+
+/// The shared gateway of KMS, where the batch call is not known.
+mod kms_without_batches_passes {
+    kms_passes! { crate::kms::KmsSubject::without_batches }
+}
+
+/// A dedicated instance of KMS, behind its own authority.
+mod kms_instance_passes {
+    kms_passes! { crate::kms::KmsSubject::instance }
+}
+
+/// A dedicated instance of KMS, whose batch call proves itself.
+mod kms_instance_with_batches_passes {
+    kms_passes! { crate::kms::KmsSubject::instance_with_batches }
 }

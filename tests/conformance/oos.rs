@@ -7,7 +7,7 @@ use cloudsim::{Effect, Options, Simulator};
 use external_cloud_secrets::clock::SystemClock;
 use external_cloud_secrets::credential::Credentials;
 use external_cloud_secrets::http::{HttpClient, HttpOptions};
-use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, endpoint};
+use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, Parameters, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
 use external_cloud_secrets::provider::{Edge, Provider};
 use secrecy::SecretString;
@@ -71,8 +71,12 @@ impl Subject for OosSubject {
         format!("/elsewhere/{leaf}")
     }
 
-    fn longest_value(&self) -> usize {
-        4096
+    fn longest_value(&self, unit: char) -> String {
+        unit.to_string().repeat(4096)
+    }
+
+    fn no_version(&self) -> Option<&'static str> {
+        Some("latest")
     }
 
     fn put(&self, name: &str, value: &str) {
@@ -143,11 +147,12 @@ pub fn provider(url: &str) -> Oos {
         region: region.to_owned(),
         network: Network::Public,
         endpoint: Some(url.to_owned()),
+        parameters: Parameters::Secret,
     };
     Oos::new(config, sts, &policy, edge()).unwrap()
 }
 
-fn key(id: &str, secret: &str, token: Option<&str>) -> Credentials {
+pub fn key(id: &str, secret: &str, token: Option<&str>) -> Credentials {
     Credentials {
         access_key_id: id.to_owned(),
         access_key_secret: SecretString::from(secret),

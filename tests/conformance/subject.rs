@@ -22,8 +22,11 @@ pub trait Subject: Send + Sync {
     /// A name that it may not read.
     fn forbidden_name(&self, leaf: &str) -> String;
 
-    /// The most characters that a value may have.
-    fn longest_value(&self) -> usize;
+    /// The longest value that can be made of `unit`.
+    fn longest_value(&self, unit: char) -> String;
+
+    /// A text that is no version, where the cloud has a rule for them.
+    fn no_version(&self) -> Option<&'static str>;
 
     /// Makes a new version of the secret.
     fn put(&self, name: &str, value: &str);

@@ -25,8 +25,8 @@ pub async fn values_arrive_byte_for_byte(subject: &dyn Subject) {
         "canary\n\twith \"quotes\" \\ and\r\nlines\n".to_owned(),
         "{\"canary\": [1, null, \"a+b/c=%20\"]}".to_owned(),
         " canary with blanks ".to_owned(),
-        "x".repeat(subject.longest_value()),
-        "密".repeat(subject.longest_value()),
+        subject.longest_value('x'),
+        subject.longest_value('密'),
     ];
     let names: Vec<String> = (0..values.len())
         .map(|i| subject.name(&format!("bytes-{i}")))
@@ -96,6 +96,21 @@ pub async fn a_forbidden_name_refuses_the_batch_and_blames_nobody(subject: &dyn 
     assert_values(&many(subject, &names).await.unwrap(), &names);
 }
 
+pub async fn a_forbidden_name_harms_no_neighbour(subject: &dyn Subject) {
+    let mut names = put_some(subject, "forbidden", 2);
+    let forbidden = subject.forbidden_name("secret");
+    subject.put(&forbidden, "canary-forbidden");
+    names.insert(1, forbidden.clone());
+    let mut answers = many(subject, &names).await.unwrap();
+    assert_eq!(answers.remove(1).unwrap_err().class, Class::Denied);
+    names.remove(1);
+    assert_values(&answers, &names);
+    for name in [forbidden, subject.forbidden_name("never-made")] {
+        let error = one(subject, &name).await.unwrap_err();
+        assert_eq!(error.class, Class::Denied, "what exists is not told");
+    }
+}
+
 pub async fn an_older_version_can_be_read(subject: &dyn Subject) {
     let name = subject.name("versioned");
     subject.put(&name, "canary-1");
@@ -113,7 +128,8 @@ pub async fn an_older_version_can_be_read(subject: &dyn Subject) {
 pub async fn a_version_that_is_not_there_is_an_error(subject: &dyn Subject) {
     let name = subject.name("versioned");
     subject.put(&name, "canary-1");
-    for (version, class) in [("77", Class::NotFound), ("latest", Class::Invalid)] {
+    let malformed = subject.no_version().map(|text| (text, Class::Invalid));
+    for (version, class) in [("77", Class::NotFound)].into_iter().chain(malformed) {
         let key = RemoteKey {
             version: Some(version.to_owned()),
             ..RemoteKey::named(name.clone())

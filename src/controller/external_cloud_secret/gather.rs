@@ -183,8 +183,9 @@ async fn entry_need(
     let key = RemoteKey {
         key: entry.remote_ref.key.clone(),
         version: entry.remote_ref.version.clone(),
-        stage: None,
+        stage: entry.remote_ref.stage.clone(),
     };
+    let key = origin.provider.canonical(key);
     let region = registry::place(store.provider()).map(|place| place.region);
     let place = (place_of(reference), region);
     Ok((

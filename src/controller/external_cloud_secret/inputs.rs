@@ -141,7 +141,7 @@ mod tests {
         let remote_ref = RemoteRef {
             key: "k".into(),
             property: property.map(str::to_owned),
-            version: None,
+            ..RemoteRef::default()
         };
         let entry = DataEntry {
             secret_key: "a".into(),

@@ -6,6 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 
 use crate::api::StoreCondition;
 
+/// How the names of other accounts' resources begin.
+const ARN: &str = "acs:";
+
 /// Why a store's conditions do not admit a read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -82,8 +85,12 @@ fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool 
 }
 
 /// Whether `key` matches `pattern`, in which `{namespace}` stands for the namespace that asks, `*`
-/// for anything but `/`, and `**` for anything.
+/// for anything but `/`, and `**` for anything. An ARN, which may name another account's secret, is
+/// matched by patterns that begin as ARNs do, whatever else their stars would stand for.
 fn key_matches(pattern: &str, namespace: &str, key: &str) -> bool {
+    if key.starts_with(ARN) && !pattern.starts_with(ARN) {
+        return false;
+    }
     let pattern = pattern.replace("{namespace}", namespace);
     glob(pattern.as_bytes(), key.as_bytes())
 }
@@ -183,6 +190,18 @@ mod tests {
             ("/shop/d?", "/shop/db", false),
             ("/SHOP/db", "/shop/db", false),
             ("/shop/**", "/shop/../finance/db", true),
+            ("**", "acs:kms:cn-hangzhou:1:secret/db", false),
+            ("**/db", "acs:kms:cn-hangzhou:1:secret/db", false),
+            (
+                "acs:kms:*:1:secret/**",
+                "acs:kms:cn-hangzhou:1:secret/a/db",
+                true,
+            ),
+            (
+                "acs:kms:*:1:secret/*",
+                "acs:kms:cn-hangzhou:2:secret/db",
+                false,
+            ),
         ];
         for (pattern, key, expected) in table {
             assert_eq!(

@@ -103,7 +103,7 @@ impl Resolver {
         notes: &mut Notes<'_>,
     ) -> Result<Option<Origin>, StoreError> {
         let place = registry::place(store.provider())
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos"))?;
+            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let sts = alibaba::endpoint::sts(
             &self.rules.endpoints,
             store.auth().sts_endpoint.as_deref(),
@@ -114,7 +114,7 @@ impl Resolver {
         let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
         let provider = registry::build(store.provider(), sts, policy, edge)
             .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos"))?;
+            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let mut resolution = Resolution {
             resolver: self,
             store,

@@ -59,6 +59,49 @@ pub const GATEWAY: Table = &[
 /// vendor's Terraform provider, which matches `EntityNotExists.Parameter` for plain and secret ones.
 pub const OOS: Table = &[("EntityNotExists*", Class::NotFound)];
 
+/// Codes of KMS Secrets Manager. Sources: the "Error codes" list of the KMS API reference and the
+/// vendor's page "Common error codes of KMS". Only the first row says that a secret is not there; what
+/// exists and cannot be used is refused, never missing.
+pub const KMS: Table = &[
+    // The secret is not there, or the version or stage: KMS has one code for all three.
+    ("Forbidden.ResourceNotFound", Class::NotFound),
+    // The key that encrypts the secret is not there.
+    ("Forbidden.KeyNotFound", Class::Denied),
+    // The caller's policy, or the secret's.
+    ("Forbidden.NoPermission", Class::Denied),
+    // The instance that holds the secret is gone or not running.
+    ("Forbidden.DKMSInstance*", Class::Denied),
+    // The account did not enable KMS, owes money, or is under risk control.
+    ("Forbidden.KmsServiceNotEnabled", Class::Denied),
+    ("Forbidden.InDebt*", Class::Denied),
+    ("Forbidden.ProhibitedByRiskControl", Class::Denied),
+    // The key that signed is one that KMS does not take.
+    ("Forbidden.AccessKey", Class::Denied),
+    // "QPS Limit Exceeded", for the account in this region.
+    ("Rejected.Throttling", Class::Throttled),
+    // The secret's key is disabled, about to be deleted, or has no material yet.
+    ("Rejected.Disabled", Class::Denied),
+    ("Rejected.PendingDeletion", Class::Denied),
+    ("Rejected.PendingImport", Class::Denied),
+    // The secret itself is about to be deleted.
+    ("Rejected.ResourceInDeleteWindow", Class::Denied),
+    // A quota of the account, which passes only when somebody raises it.
+    ("Rejected.LimitExceeded", Class::Denied),
+    ("Rejected.ShareQuotaExceedLimit", Class::Denied),
+    // The older spelling of a clock that is off.
+    ("IllegalTimestamp", Class::Unauthenticated),
+    // The gateway does not do this for this kind of secret or key.
+    ("UnsupportedOperation", Class::Invalid),
+];
+
+/// Whether `code` says that a gateway does not have the call at all, so that no reference is to blame.
+/// `BatchGetSecretValue` is younger than some gateways.
+pub fn is_unknown_call(code: &str) -> bool {
+    code == "UnsupportedOperation"
+        || code.starts_with("InvalidApi")
+        || code.starts_with("InvalidAction")
+}
+
 /// Codes of STS. Sources: the "Error codes" list of the STS API reference, and the page "Use RRSA
 /// to authorize different pods to access different cloud services", section FAQ.
 pub const STS: Table = &[

@@ -10,6 +10,20 @@ pub const OOS: Service = Service {
     hosts: &["oos.{region}.aliyuncs.com", "oos-vpc.{region}.aliyuncs.com"],
 };
 
+/// KMS, as listed on the "Endpoints" page of its documentation: the shared gateways, and the gateways
+/// of dedicated instances.
+pub const KMS: Service = Service {
+    name: "kms",
+    hosts: &[
+        "kms.{region}.aliyuncs.com",
+        "kms-vpc.{region}.aliyuncs.com",
+        "{instance}.cryptoservice.kms.aliyuncs.com",
+    ],
+};
+
+/// The domain of dedicated KMS instances.
+const KMS_INSTANCES: &str = ".cryptoservice.kms.aliyuncs.com";
+
 /// STS, as listed on the "STS endpoints" page of the RAM documentation.
 pub const STS: Service = Service {
     name: "sts",
@@ -69,6 +83,39 @@ pub fn oos(
         Some(url) => policy.check(url, &OOS),
         None => policy.check(&regional("oos", region, network)?, &OOS),
     }
+}
+
+/// Where the shared KMS gateway is: `explicit` if there is one, else what region and network give.
+///
+/// # Errors
+/// When the region is malformed or the final URL is off the policy.
+pub fn kms(
+    policy: &EndpointPolicy,
+    explicit: Option<&str>,
+    region: &str,
+    network: Network,
+) -> Result<Endpoint, EndpointError> {
+    match explicit {
+        Some(url) => policy.check(url, &KMS),
+        None => policy.check(&regional("kms", region, network)?, &KMS),
+    }
+}
+
+/// Where a dedicated KMS instance is: a host, or a URL of one.
+///
+/// # Errors
+/// When the final URL is off the policy.
+pub fn kms_instance(policy: &EndpointPolicy, host: &str) -> Result<Endpoint, EndpointError> {
+    if host.contains("://") {
+        policy.check(host, &KMS)
+    } else {
+        policy.check(&format!("https://{host}"), &KMS)
+    }
+}
+
+/// Whether `endpoint` is a dedicated KMS instance's by its name.
+pub fn is_kms_instance(endpoint: &Endpoint) -> bool {
+    endpoint.host().ends_with(KMS_INSTANCES)
 }
 
 /// Where STS is: `explicit` if there is one, else what region and network give, which is the
@@ -139,6 +186,18 @@ mod tests {
                 "oos-vpc.cn-hangzhou.aliyuncs.com",
             ),
             (
+                kms(&policy, None, region, public),
+                "kms.cn-hangzhou.aliyuncs.com",
+            ),
+            (
+                kms(&policy, None, region, vpc),
+                "kms-vpc.cn-hangzhou.aliyuncs.com",
+            ),
+            (
+                kms_instance(&policy, "kst-x.cryptoservice.kms.aliyuncs.com"),
+                "kst-x.cryptoservice.kms.aliyuncs.com",
+            ),
+            (
                 sts(&policy, None, region, public),
                 "sts.cn-hangzhou.aliyuncs.com",
             ),
@@ -161,6 +220,7 @@ mod tests {
             let refused = Err(EndpointError::Region);
             assert_eq!(oos(&policy, None, region, Network::Public), refused);
             assert_eq!(sts(&policy, None, region, Network::Vpc), refused);
+            assert_eq!(kms(&policy, None, region, Network::Vpc), refused);
         }
     }
 
@@ -170,5 +230,27 @@ mod tests {
         let kms = Some("https://kms.cn-hangzhou.aliyuncs.com");
         assert!(oos(&policy, kms, "cn-hangzhou", Network::Public).is_err());
         assert!(sts(&policy, kms, "cn-hangzhou", Network::Public).is_err());
+    }
+
+    #[test]
+    fn an_instance_is_known_by_its_domain() {
+        let policy = EndpointPolicy::default();
+        let url = "https://kst-x.cryptoservice.kms.aliyuncs.com";
+        for host in [url, &url["https://".len()..]] {
+            assert!(is_kms_instance(&kms_instance(&policy, host).unwrap()));
+        }
+        let shared = kms(&policy, None, "cn-hangzhou", Network::Public).unwrap();
+        assert!(!is_kms_instance(&shared));
+        for host in [
+            "cryptoservice.kms.aliyuncs.com",
+            "a.b.cryptoservice.kms.aliyuncs.com",
+            "kst-x.cryptoservice.kms.aliyuncs.com.evil.com",
+            "kst-x.cryptoservice.kms.aliyuncs.com@evil.com",
+            "evil.com/kst-x.cryptoservice.kms.aliyuncs.com",
+            "evil.com#.cryptoservice.kms.aliyuncs.com",
+            "-.cryptoservice.kms.aliyuncs.com",
+        ] {
+            assert!(kms_instance(&policy, host).is_err(), "{host}");
+        }
     }
 }

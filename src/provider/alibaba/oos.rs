@@ -1,6 +1,7 @@
-//! OOS Parameter Store: secret parameters, ten to a call.
+//! OOS Parameter Store: secret or plain parameters, ten to a call.
 
 mod answer;
+mod list;
 
 use std::collections::HashSet;
 
@@ -15,7 +16,8 @@ use super::sts::Sts;
 use crate::credential::Credentials;
 use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, is_region};
 use crate::provider::{
-    Address, Answer, CallError, Capabilities, Class, Detail, Edge, Provider, RemoteKey,
+    Address, Answer, CallError, Capabilities, Class, Detail, Edge, Listed, Provider, RemoteKey,
+    Selection,
 };
 
 /// The version of the OOS API.
@@ -34,12 +36,25 @@ pub struct OosConfig {
     pub network: Network,
     /// A URL that replaces what region and network give.
     pub endpoint: Option<String>,
+    /// Which kind of parameters.
+    pub parameters: Parameters,
 }
 
-/// The secret parameters of one region.
+/// The kinds of parameters, each with names and calls of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Parameters {
+    /// Encrypted ones, which OOS keeps in KMS.
+    #[default]
+    Secret,
+    /// Ones in plain text.
+    Plain,
+}
+
+/// The parameters of one kind in one region.
 pub struct Oos {
     address: Address,
     region: String,
+    parameters: Parameters,
     gateway: Gateway,
     sts: Sts,
 }
@@ -62,6 +77,7 @@ impl Oos {
             region,
             network,
             endpoint,
+            parameters,
         } = config;
         let endpoint = endpoint::oos(policy, endpoint.as_deref(), &region, network)?;
         if !is_region(&region) {
@@ -70,29 +86,27 @@ impl Oos {
         let parts = [
             ("endpoint", endpoint.as_str()),
             ("region", &region),
-            ("parameters", "Secret"),
+            ("parameters", parameters.as_str()),
         ];
         Ok(Self {
             address: Address::new("oos", &parts),
             sts: Sts::new(sts, edge.clone()),
             gateway: Gateway::new(edge, endpoint, VERSION, code::OOS),
+            parameters,
             region,
         })
     }
 
     async fn one(&self, credentials: &Credentials, key: &RemoteKey) -> Answer {
         let version = version(key)?;
-        let mut parameters = vec![
-            ("Name", key.key.as_str()),
-            ("RegionId", &self.region),
-            ("WithDecryption", "true"),
-        ];
+        let mut parameters = vec![("Name", key.key.as_str()), ("RegionId", &self.region)];
+        parameters.extend(self.parameters.decryption());
         if let Some(version) = &version {
             parameters.push(("ParameterVersion", version));
         }
         let answer: One = self
             .gateway
-            .signed(credentials, "GetSecretParameter", &parameters)
+            .signed(credentials, self.parameters.read_one(), &parameters)
             .await?;
         answer.read(&key.key, version.as_deref())
     }
@@ -111,14 +125,11 @@ impl Oos {
         let names: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
         let list =
             serde_json::to_string(&names).map_err(|_| CallError::new(Class::Invalid, "Names"))?;
-        let parameters = [
-            ("Names", list.as_str()),
-            ("RegionId", &self.region),
-            ("WithDecryption", "true"),
-        ];
+        let mut parameters = vec![("Names", list.as_str()), ("RegionId", &self.region)];
+        parameters.extend(self.parameters.decryption());
         let answer: Many = self
             .gateway
-            .signed(credentials, "GetSecretParameters", &parameters)
+            .signed(credentials, self.parameters.read_many(), &parameters)
             .await?;
         answer.read(&names)
     }
@@ -148,8 +159,8 @@ impl Provider for Oos {
 
     fn action(&self, keys: &[RemoteKey]) -> &'static str {
         match keys {
-            [_] => "GetSecretParameter",
-            _ => "GetSecretParameters",
+            [_] => self.parameters.read_one(),
+            _ => self.parameters.read_many(),
         }
     }
 
@@ -171,8 +182,51 @@ impl Provider for Oos {
         .boxed()
     }
 
+    fn list<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<Vec<Listed>, CallError>> {
+        let of = list::Of {
+            gateway: &self.gateway,
+            region: &self.region,
+            parameters: self.parameters,
+        };
+        async move { of.list(credentials, selection).await }.boxed()
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
         async move { self.sts.caller(credentials).await.map(drop) }.boxed()
+    }
+}
+
+// === impl Parameters ===
+
+impl Parameters {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::Plain => "Plain",
+        }
+    }
+
+    fn read_one(self) -> &'static str {
+        match self {
+            Self::Secret => "GetSecretParameter",
+            Self::Plain => "GetParameter",
+        }
+    }
+
+    fn read_many(self) -> &'static str {
+        match self {
+            Self::Secret => "GetSecretParameters",
+            Self::Plain => "GetParameters",
+        }
+    }
+
+    /// What has to be said for a value to come with the answer.
+    fn decryption(self) -> Option<(&'static str, &'static str)> {
+        (self == Self::Secret).then_some(("WithDecryption", "true"))
     }
 }
 

@@ -126,14 +126,10 @@ impl Cloud {
             .into_iter()
             .map(|script| match script {
                 Script::Fails(class, code) => Err(CallError::new(class, code)),
-                Script::Value(value) => Ok(Fetched {
-                    value: SecretBytes::from(value),
-                    version: Some("1".to_owned()),
-                }),
-                _ => Ok(Fetched {
-                    value: SecretBytes::from("alone".to_owned()),
-                    version: None,
-                }),
+                Script::Value(value) => {
+                    Ok(Fetched::new(SecretBytes::from(value), Some("1".to_owned())))
+                }
+                _ => Ok(Fetched::new(SecretBytes::from("alone".to_owned()), None)),
             })
             .collect())
     }

@@ -170,10 +170,7 @@ impl Bench {
 
     fn value(&self, key: &RemoteKey, sent: Instant) -> Arc<Held> {
         let digest = self.key.digest(Domain::Value, &[key.key.as_bytes()]);
-        let fetched = Fetched {
-            value: SecretBytes::from(vec![0; 20]),
-            version: None,
-        };
+        let fetched = Fetched::new(SecretBytes::from(vec![0; 20]), None);
         Arc::new(Held::new(fetched, digest, sent, &self.held))
     }
 

@@ -47,6 +47,28 @@ const OOS_EXAMPLES: &[(&str, Class)] = &[
     ("EntityNotExists.ParameterVersion", NotFound),
 ];
 
+const KMS_EXAMPLES: &[(&str, Class)] = &[
+    ("Forbidden.ResourceNotFound", NotFound),
+    ("Forbidden.KeyNotFound", Denied),
+    ("Forbidden.NoPermission", Denied),
+    ("Forbidden.DKMSInstanceNotFound", Denied),
+    ("Forbidden.DKMSInstanceStateInvalid", Denied),
+    ("Forbidden.KmsServiceNotEnabled", Denied),
+    ("Forbidden.InDebt", Denied),
+    ("Forbidden.InDebtOverdue", Denied),
+    ("Forbidden.ProhibitedByRiskControl", Denied),
+    ("Forbidden.AccessKey", Denied),
+    ("Rejected.Throttling", Throttled),
+    ("Rejected.Disabled", Denied),
+    ("Rejected.PendingDeletion", Denied),
+    ("Rejected.PendingImport", Denied),
+    ("Rejected.ResourceInDeleteWindow", Denied),
+    ("Rejected.LimitExceeded", Denied),
+    ("Rejected.ShareQuotaExceedLimit", Denied),
+    ("IllegalTimestamp", Unauthenticated),
+    ("UnsupportedOperation", Invalid),
+];
+
 const STS_EXAMPLES: &[(&str, Class)] = &[
     ("AuthenticationFail.NoPermission", Denied),
     ("AuthenticationFail.OIDCToken.Expired", Unauthenticated),
@@ -82,7 +104,9 @@ fn every_code_has_its_class() {
     let lists = [
         (&[] as Table, GATEWAY_EXAMPLES),
         (OOS, OOS_EXAMPLES),
+        (KMS, KMS_EXAMPLES),
         (STS, STS_EXAMPLES),
+        (KMS, GATEWAY_EXAMPLES),
         (OOS, GATEWAY_EXAMPLES),
         (STS, GATEWAY_EXAMPLES),
     ];
@@ -98,6 +122,7 @@ fn every_row_decides_an_example() {
     for (table, examples) in [
         (GATEWAY, GATEWAY_EXAMPLES),
         (OOS, OOS_EXAMPLES),
+        (KMS, KMS_EXAMPLES),
         (STS, STS_EXAMPLES),
     ] {
         for (index, row) in table.iter().enumerate() {
@@ -153,5 +178,35 @@ fn unknown_codes_go_by_their_status() {
             bare,
             "{status} without a body of the cloud's"
         );
+    }
+}
+
+#[test]
+fn only_a_missing_resource_of_kms_is_not_found() {
+    let missing: Vec<&str> = KMS
+        .iter()
+        .filter(|(_, class)| *class == NotFound)
+        .map(|(code, _)| *code)
+        .collect();
+    assert_eq!(missing, ["Forbidden.ResourceNotFound"]);
+}
+
+#[test]
+fn an_unknown_call_is_told_from_an_unknown_resource() {
+    for code in [
+        "InvalidApi.NotFound",
+        "InvalidAction",
+        "InvalidAction.NotFound",
+        "UnsupportedOperation",
+    ] {
+        assert!(is_unknown_call(code), "{code}");
+    }
+    for code in [
+        "InvalidParameter",
+        "Forbidden.NoPermission",
+        "InternalFailure",
+        "",
+    ] {
+        assert!(!is_unknown_call(code), "{code}");
     }
 }

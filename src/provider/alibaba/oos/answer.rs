@@ -1,6 +1,6 @@
 //! What OOS answers, and how it is matched to what was asked. It makes no calls.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Deserializer};
 
@@ -27,10 +27,23 @@ pub(super) struct Many {
     invalid_parameters: Vec<String>,
 }
 
+/// One page of a list, with values or without.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Parameter {
-    name: String,
+pub(super) struct Page {
+    pub request_id: Option<String>,
+    #[serde(default)]
+    pub parameters: Vec<Parameter>,
+    pub next_token: Option<String>,
+}
+
+/// One parameter.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Parameter {
+    pub name: String,
+    /// Only lists have them.
+    pub tags: Option<BTreeMap<String, String>>,
     #[serde(default, deserialize_with = "call::value")]
     value: Option<SecretBytes>,
     #[serde(
@@ -98,12 +111,9 @@ impl Many {
 
 impl Parameter {
     /// The value. An empty one cannot exist in OOS, so it is a broken answer and never a value.
-    fn read(self, request_id: Option<&str>) -> Answer {
+    pub(super) fn read(self, request_id: Option<&str>) -> Answer {
         match self.value {
-            Some(value) if !value.is_empty() => Ok(Fetched {
-                value,
-                version: self.version,
-            }),
+            Some(value) if !value.is_empty() => Ok(Fetched::new(value, self.version)),
             _ => Err(protocol("EmptyValue", request_id)),
         }
     }

@@ -1,0 +1,373 @@
+//! KMS Secrets Manager: secrets of the shared gateways, twenty to a call, and of dedicated instances.
+
+mod answer;
+mod list;
+mod name;
+mod support;
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use serde_json::json;
+
+use self::answer::{Many, One};
+use self::support::Support;
+use super::call::Gateway;
+use super::endpoint::{self, Network};
+use super::sts::Sts;
+use super::{ca, code};
+use crate::credential::Credentials;
+use crate::http::Authority;
+use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, is_region};
+use crate::provider::hex::hex;
+use crate::provider::{
+    Address, Answer, CallError, Capabilities, Class, ConfigError, Detail, Edge, Listed, Notice,
+    Provider, RemoteKey, Selection,
+};
+
+/// The version of the KMS API.
+const VERSION: &str = "2016-01-20";
+/// The most names that `BatchGetSecretValue` takes.
+const BATCH: usize = 20;
+/// How many single reads run at a time where a batch has to be read singly.
+const SINGLES: usize = 4;
+
+/// Which KMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsConfig {
+    /// The region, such as `cn-hangzhou`.
+    pub region: String,
+    /// Which of the region's hosts.
+    pub network: Network,
+    /// A URL that replaces what region and network give. A dedicated instance's means the instance.
+    pub endpoint: Option<String>,
+    /// The dedicated instance that values are read from.
+    pub instance: Option<KmsInstance>,
+}
+
+/// Which dedicated instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsInstance {
+    /// Its host or URL.
+    pub endpoint: String,
+    /// The certificates that its own may come from, in PEM, in place of those that the vendor publishes
+    /// for the region.
+    pub ca_bundle: Option<String>,
+}
+
+/// The secrets of one region, or of one dedicated instance there.
+pub struct Kms {
+    address: Address,
+    region: String,
+    /// Where values are read.
+    gateway: Gateway,
+    /// Where names are listed: the shared gateway, for dedicated ones have no such call.
+    lists: Gateway,
+    sts: Sts,
+    edge: Edge,
+    /// Of this identity too, because whoever reads keeps one provider per identity and address.
+    support: Mutex<Support>,
+}
+
+// === impl Kms ===
+
+impl Kms {
+    /// The KMS that `config` names, if its final URLs pass `policy`. `sts` is where
+    /// [`check`](Provider::check) asks; the store's own endpoint never redirects that. A dedicated
+    /// instance is trusted by its own authority only, unless plain http is allowed and asked for.
+    ///
+    /// # Errors
+    /// What is wrong with the region, an endpoint or the certificates.
+    pub fn new(
+        config: KmsConfig,
+        sts: Endpoint,
+        policy: &EndpointPolicy,
+        edge: Edge,
+    ) -> Result<Self, ConfigError> {
+        let KmsConfig {
+            region,
+            network,
+            endpoint,
+            instance,
+        } = config;
+        if !is_region(&region) {
+            return Err(EndpointError::Region.into());
+        }
+        let named = endpoint::kms(policy, endpoint.as_deref(), &region, network)?;
+        let by_name = endpoint::is_kms_instance(&named);
+        let shared = if by_name {
+            endpoint::kms(policy, None, &region, network)?
+        } else {
+            named.clone()
+        };
+        let (dedicated, ca_bundle) = match instance {
+            Some(_) if by_name => return Err(ConfigError::TwoInstances),
+            Some(instance) => {
+                let at = endpoint::kms_instance(policy, &instance.endpoint)?;
+                (Some(at), instance.ca_bundle)
+            }
+            None => (by_name.then_some(named), None),
+        };
+        let support = Support::new(dedicated.is_none());
+        let mut reader = edge.clone();
+        let mut authority = String::new();
+        if dedicated.as_ref().is_some_and(Endpoint::is_https) {
+            let trusted = trusted(&region, ca_bundle.as_deref())?;
+            let client = edge.http.trusting(&trusted);
+            reader.http = client.map_err(|_| ConfigError::UnusableAuthority)?;
+            authority = hex(&trusted.digest());
+        }
+        let at = dedicated.unwrap_or_else(|| shared.clone());
+        let parts = [
+            ("endpoint", at.as_str()),
+            ("region", &region),
+            ("lists", shared.as_str()),
+            ("authority", &authority),
+        ];
+        Ok(Self {
+            address: Address::new("kms", &parts),
+            sts: Sts::new(sts, edge.clone()),
+            gateway: Gateway::new(reader, at, VERSION, code::KMS),
+            lists: Gateway::new(edge.clone(), shared, VERSION, code::KMS),
+            support: Mutex::new(support),
+            region,
+            edge,
+        })
+    }
+
+    async fn one(&self, credentials: &Credentials, key: &RemoteKey) -> Answer {
+        name::check(key, &self.region)?;
+        let mut parameters = vec![("SecretName", key.key.as_str())];
+        match (&key.version, &key.stage) {
+            (Some(version), _) => parameters.push(("VersionId", version)),
+            (None, Some(stage)) => parameters.push(("VersionStage", stage)),
+            (None, None) => {}
+        }
+        let answer: One = self
+            .gateway
+            .signed(credentials, "GetSecretValue", &parameters)
+            .await?;
+        answer.read(key)
+    }
+
+    async fn many(
+        &self,
+        credentials: &Credentials,
+        keys: &[RemoteKey],
+    ) -> Result<Vec<Answer>, CallError> {
+        let entry = |key: &RemoteKey| json!({"SecretName": key.key, "VersionStage": name::CURRENT});
+        let list: Vec<_> = keys.iter().map(entry).collect();
+        let list = serde_json::Value::from(list).to_string();
+        let parameters = [("SecretsList", list.as_str())];
+        let answer: Many = self
+            .gateway
+            .signed(credentials, "BatchGetSecretValue", &parameters)
+            .await?;
+        answer.read(keys)
+    }
+
+    /// One key, by the batch call where that has to prove itself. Only a value counts there: whatever
+    /// else a batch says, the single read says better.
+    async fn probing(&self, credentials: &Credentials, key: &RemoteKey) -> Answer {
+        let probe = self.batchable(key) && self.support().take_probe(self.edge.clock.now());
+        if probe {
+            let answers = self.many(credentials, std::slice::from_ref(key)).await;
+            if let Some(Ok(fetched)) = answers.ok().and_then(|mut answers| answers.pop()) {
+                self.support().worked();
+                return Ok(fetched);
+            }
+        }
+        self.one(credentials, key).await
+    }
+
+    /// Many keys by the batch call, or singly where that does not work, so that none is lost when it
+    /// stops working.
+    async fn together(
+        &self,
+        credentials: &Credentials,
+        keys: &[RemoteKey],
+    ) -> Result<Vec<Answer>, CallError> {
+        let names: HashSet<&str> = keys.iter().map(|key| key.key.as_str()).collect();
+        let fits = keys.len() <= BATCH && names.len() == keys.len();
+        if !fits || !keys.iter().all(|key| self.batchable(key)) {
+            let detail = Detail::Fixed("these keys do not fit into one call");
+            return Err(CallError::new(Class::Invalid, "Batch").with_detail(detail));
+        }
+        if !self.support().usable(self.edge.clock.now()) {
+            return self.singly(credentials, keys).await;
+        }
+        let batch = self.many(credentials, keys).await;
+        match batch {
+            Err(error) if code::is_unknown_call(error.code()) => {
+                self.support().refused(self.edge.clock.now());
+                self.singly(credentials, keys).await
+            }
+            // The policy may allow to read each and not to read many: then single reads work.
+            Err(error) if error.class == Class::Denied => {
+                let answers = self.singly(credentials, keys).await?;
+                if answers.iter().any(Result::is_ok) {
+                    self.support().refused(self.edge.clock.now());
+                }
+                Ok(answers)
+            }
+            Ok(answers) => self.second_opinion(credentials, keys, answers).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads singly what a batch was denied, unless a single read of the first is denied as well.
+    async fn second_opinion(
+        &self,
+        credentials: &Credentials,
+        keys: &[RemoteKey],
+        mut answers: Vec<Answer>,
+    ) -> Result<Vec<Answer>, CallError> {
+        let denied = |answer: &Answer| matches!(answer, Err(e) if e.class == Class::Denied);
+        let all: Vec<usize> = (0..keys.len()).filter(|i| denied(&answers[*i])).collect();
+        let Some((first, rest)) = all.split_first() else {
+            self.support().worked();
+            return Ok(answers);
+        };
+        let Ok(fetched) = self.one(credentials, &keys[*first]).await else {
+            return Ok(answers);
+        };
+        answers[*first] = Ok(fetched);
+        if all.len() == keys.len() {
+            self.support().refused(self.edge.clock.now());
+        }
+        let again: Vec<RemoteKey> = rest.iter().map(|i| keys[*i].clone()).collect();
+        if !again.is_empty() {
+            let read = self.singly(credentials, &again).await?;
+            for (i, answer) in rest.iter().zip(read) {
+                answers[*i] = answer;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Reads each key singly. When all fail for one reason that no key is to blame for, the whole
+    /// failed; so it does when the credentials are refused.
+    async fn singly(
+        &self,
+        credentials: &Credentials,
+        keys: &[RemoteKey],
+    ) -> Result<Vec<Answer>, CallError> {
+        let read = |key| self.one(credentials, key).boxed();
+        let reads: Vec<BoxFuture<'_, Answer>> = keys.iter().map(read).collect();
+        let answers: Vec<Answer> = stream::iter(reads).buffered(SINGLES).collect().await;
+        let failed = |class: Class| {
+            move |answer: &&Answer| answer.as_ref().is_err_and(|error| error.class == class)
+        };
+        if let Some(Err(error)) = answers.iter().find(failed(Class::Unauthenticated)) {
+            return Err(error.clone());
+        }
+        for class in [Class::Throttled, Class::Unavailable, Class::Protocol] {
+            if answers.iter().all(|answer| failed(class)(&answer))
+                && let Some(Err(error)) = answers.first()
+            {
+                return Err(error.clone());
+            }
+        }
+        Ok(answers)
+    }
+
+    fn support(&self) -> MutexGuard<'_, Support> {
+        self.support.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Provider for Kms {
+    fn name(&self) -> &'static str {
+        "kms"
+    }
+
+    fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn host(&self) -> &str {
+        self.gateway.endpoint().host()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let usable = self.support().usable(self.edge.clock.now());
+        let batch = if usable { BATCH } else { 1 };
+        Capabilities { batch }
+    }
+
+    /// A batch names each secret once, so versions and other stages than the current one, of which one
+    /// secret may be asked for several, travel alone. So do ARNs, for nothing says under which name a
+    /// batch answers them, and malformed names, which would refuse it whole.
+    fn batchable(&self, key: &RemoteKey) -> bool {
+        key.version.is_none() && key.stage.is_none() && name::is_plain(&key.key)
+    }
+
+    fn action(&self, keys: &[RemoteKey]) -> &'static str {
+        match keys {
+            [_] => "GetSecretValue",
+            _ => "BatchGetSecretValue",
+        }
+    }
+
+    /// The stage that is read where none is named need not be named.
+    fn canonical(&self, mut key: RemoteKey) -> RemoteKey {
+        if key.version.is_none() {
+            key.stage = key.stage.filter(|stage| stage != name::CURRENT);
+        }
+        key
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        keys: &'a [RemoteKey],
+    ) -> BoxFuture<'a, Result<Vec<Answer>, CallError>> {
+        async move {
+            match keys {
+                [] => Ok(Vec::new()),
+                [key] => self
+                    .probing(credentials, key)
+                    .await
+                    .map(|fetched| vec![Ok(fetched)]),
+                keys => self.together(credentials, keys).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<Vec<Listed>, CallError>> {
+        list::list(&self.lists, credentials, selection).boxed()
+    }
+
+    fn take_notice(&self) -> Option<Notice> {
+        self.support()
+            .take_withdrawal()
+            .then_some(Notice::BatchWithdrawn)
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
+        async move { self.sts.caller(credentials).await.map(drop) }.boxed()
+    }
+}
+
+/// What a dedicated instance's certificate may come from: the bundle that was given, else the chain that
+/// the vendor publishes for the region.
+fn trusted(region: &str, ca_bundle: Option<&str>) -> Result<Authority, ConfigError> {
+    if let Some(bundle) = ca_bundle {
+        return Ok(Authority::from_pem(bundle)?);
+    }
+    let Some(chain) = ca::chain(region) else {
+        let region = region.to_owned();
+        return Err(ConfigError::NoAuthority { region });
+    };
+    Ok(Authority::from_pem(chain.pem)?.named(region))
+}
+
+#[cfg(test)]
+mod tests;
