@@ -24,8 +24,10 @@ use crate::controller::run::{self, Filled};
 use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::token::TokenRequests;
 use crate::controller::{digest_key, reason};
-use crate::credential::{CredentialCache, DiskFiles, Environment, Exchange};
-use crate::http::{HttpClient, HttpOptions};
+use crate::credential::{
+    CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
+};
+use crate::http::{DirectClient, HttpClient, HttpOptions};
 use crate::metrics::{Census, Metrics};
 use crate::provider::Edge;
 use crate::provider::endpoint::EndpointPolicy;
@@ -66,6 +68,9 @@ pub enum AppError {
     /// A flag.
     #[error("--allowed-endpoint-suffixes: {0}")]
     Endpoints(#[from] crate::provider::endpoint::EndpointError),
+    /// The environment.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// The HTTP client for clouds.
     #[error("no HTTP client can be made: {0}")]
     Http(String),
@@ -124,11 +129,13 @@ pub async fn run(
         clock: Arc::clone(&clock),
         random: random.clone(),
     };
+    let environment = Environment::new(environment);
     let exchange = Exchange::new(
         edge.clone(),
         Arc::new(TokenRequests::new(client.clone())),
         Arc::new(DiskFiles),
-    );
+    )
+    .with_surroundings(surroundings(&args, &environment, &clock)?);
     let renewed = Arc::clone(&metrics);
     let credentials = CredentialCache::new(
         Arc::new(exchange),
@@ -157,6 +164,9 @@ pub async fn run(
         audiences: args.allowed_token_audiences.clone(),
         store_ambient: args.store_ambient_credentials,
         cluster_store_ambient: args.cluster_store_ambient_credentials,
+        instance_role: args.enable_instance_role,
+        alibaba_account: args.alibaba_account_id.clone(),
+        ack_cluster: args.ack_cluster_id.clone(),
         cluster_name,
         operator_namespace: namespace.clone(),
     };
@@ -176,7 +186,7 @@ pub async fn run(
         },
         resolver: Resolver {
             rules,
-            environment: Environment::new(environment),
+            environment,
             edge,
             key,
             named,
@@ -244,6 +254,20 @@ pub async fn run(
     stores.abort();
     background.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// Who may be asked on the machine itself: its metadata service only where a flag says so.
+fn surroundings(
+    args: &RunArgs,
+    environment: &Environment,
+    clock: &Arc<dyn Clock>,
+) -> Result<Surroundings, AppError> {
+    let http = DirectClient::new().map_err(|error| AppError::Http(error.to_string()))?;
+    let metadata = args
+        .enable_instance_role
+        .then_some(&args.instance_metadata_url);
+    let metadata = metadata.map(|url| environment.metadata(url)).transpose()?;
+    Ok(Surroundings::new(http, Arc::clone(clock), metadata))
 }
 
 async fn connect(args: &RunArgs) -> Result<(Client, String), AppError> {

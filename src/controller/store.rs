@@ -1,6 +1,8 @@
 //! Stores: what they resolve to, who may use them, and their status.
 
+pub mod account_role;
 pub mod admission;
+pub mod identity;
 pub mod reconcile;
 pub mod resolve;
 pub mod view;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::lifetime::Lifetime;
 use super::{Credentials, Exchanger, Identity, IdentityId};
@@ -22,6 +22,10 @@ use crate::provider::{CallError, Class, Random};
 
 /// How long one exchange may take, the token it needs included.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long credentials are held that nobody asks for, and how often such are looked for.
+const IDLE: SignedDuration = SignedDuration::from_hours(2);
+const SWEEP: SignedDuration = SignedDuration::from_mins(10);
 
 /// Is told of every exchange: the kind of source, and how it ended.
 pub type OnRenewal = Arc<dyn Fn(&'static str, Result<(), Class>) + Send + Sync>;
@@ -35,11 +39,19 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Random,
     on_renewal: OnRenewal,
-    entries: Mutex<HashMap<IdentityId, Entry>>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Default)]
+struct Entries {
+    known: HashMap<IdentityId, Entry>,
+    swept: Option<Timestamp>,
 }
 
 #[derive(Default)]
 struct Entry {
+    base: Option<IdentityId>,
+    used: Option<Timestamp>,
     held: Option<Held>,
     flight: Option<Flight>,
 }
@@ -82,7 +94,11 @@ impl CredentialCache {
         let flight = {
             let now = self.0.clock.now();
             let mut entries = self.0.entries();
-            let entry = entries.entry(identity.id()).or_default();
+            let entry = entries.known.entry(identity.id()).or_default();
+            entry.used = Some(now);
+            entry.base = identity.base().map(|base| base.id());
+            entries.sweep(now);
+            let entry = entries.known.entry(identity.id()).or_default();
             if entry.held.is_none() {
                 entry.held = identity.fixed().map(Held::forever);
             }
@@ -101,23 +117,32 @@ impl CredentialCache {
 
     /// Drops `failed`, credentials that the cloud refused, if they are still the held ones.
     pub fn discard(&self, identity: &IdentityId, failed: &Arc<Credentials>) {
-        if let Some(entry) = self.0.entries().get_mut(identity) {
+        if let Some(entry) = self.0.entries().known.get_mut(identity) {
             entry
                 .held
                 .take_if(|held| Arc::ptr_eq(&held.credentials, failed));
         }
     }
 
-    /// Drops everything held for identities that are not `live`; an exchange under way is let
-    /// finish, and goes the next time.
+    /// Drops everything held for identities that are not `live`, nor entered by ones that are; an
+    /// exchange under way is let finish, and goes the next time.
     pub fn retain(&self, live: &HashSet<IdentityId>) {
         let mut entries = self.0.entries();
-        entries.retain(|id, entry| live.contains(id) || entry.flight.is_some());
+        let mut kept = live.clone();
+        for id in live {
+            let mut next = Some(*id);
+            while let Some(id) = next.take() {
+                next = entries.known.get(&id).and_then(|entry| entry.base);
+                kept.extend(next);
+            }
+        }
+        let keep = |id: &IdentityId, entry: &Entry| kept.contains(id) || entry.flight.is_some();
+        entries.known.retain(|id, entry| keep(id, entry));
     }
 
     /// How many identities are held.
     pub fn len(&self) -> usize {
-        self.0.entries().len()
+        self.0.entries().known.len()
     }
 
     /// Whether no identity is held.
@@ -144,12 +169,17 @@ impl CredentialCache {
 // === impl Inner ===
 
 impl Inner {
-    fn entries(&self) -> MutexGuard<'_, HashMap<IdentityId, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(&self, identity: &Identity) -> Result<Credentials, CallError> {
-        let exchange = async { self.exchanger.exchange(identity).await };
+    async fn exchange(self: &Arc<Self>, identity: &Identity) -> Result<Credentials, CallError> {
+        let exchange = async {
+            match identity.base() {
+                None => self.exchanger.exchange(identity, None).await,
+                Some(base) => self.exchange_with(identity, base).await,
+            }
+        };
         let exchange = AssertUnwindSafe(exchange).catch_unwind();
         match tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await {
             Ok(Ok(outcome)) => outcome,
@@ -158,16 +188,39 @@ impl Inner {
         }
     }
 
+    /// Exchanges the credentials of `base`, which are cached like any others, for those of
+    /// `identity`. Where the cloud refuses them, they are dropped and the exchange is tried once more.
+    async fn exchange_with(
+        self: &Arc<Self>,
+        identity: &Identity,
+        base: &Arc<Identity>,
+    ) -> Result<Credentials, CallError> {
+        let cache = CredentialCache(Arc::clone(self));
+        let held = cache.get(base).await?;
+        let outcome = self.exchanger.exchange(identity, Some(&held)).await;
+        match outcome {
+            Err(error) if base.fixed().is_none() && self.exchanger.refuses_the_base(&error) => {
+                cache.discard(&base.id(), &held);
+                let renewed = cache.get(base).await?;
+                self.exchanger.exchange(identity, Some(&renewed)).await
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Takes in what an exchange brought, if anybody still wants it.
     fn land(&self, identity: &Identity, outcome: Result<Credentials, CallError>) -> Outcome {
         let now = self.clock.now();
         let outcome = outcome.map(Arc::new);
-        if let Some(entry) = self.entries().get_mut(&identity.id()) {
+        if let Some(entry) = self.entries().known.get_mut(&identity.id()) {
             entry.flight = None;
-            if let Ok(credentials) = &outcome {
-                entry.held = Some(self.hold(credentials, now));
-            } else if let Some(held) = &mut entry.held {
-                held.renewal_failed(now);
+            match &outcome {
+                Ok(credentials) => entry.held = Some(self.hold(credentials, now)),
+                Err(error) => {
+                    if let Some(held) = &mut entry.held {
+                        held.renewal_failed(now, error.retry_after);
+                    }
+                }
             }
         }
         // Last, so that a hook that panics leaves no exchange behind that never ends.
@@ -195,6 +248,21 @@ impl Inner {
     }
 }
 
+// === impl Entries ===
+
+impl Entries {
+    /// Now and then drops what nobody has asked for in a long time: secrets are not kept for nothing.
+    fn sweep(&mut self, now: Timestamp) {
+        if (self.swept).is_some_and(|swept| now.duration_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let idle = |used: Timestamp| now.duration_since(used) > IDLE;
+        self.known
+            .retain(|_, entry| entry.flight.is_some() || !entry.used.is_some_and(idle));
+    }
+}
+
 // === impl Entry ===
 
 impl Entry {
@@ -214,9 +282,9 @@ impl Held {
         }
     }
 
-    fn renewal_failed(&mut self, now: Timestamp) {
+    fn renewal_failed(&mut self, now: Timestamp, hint: Option<Duration>) {
         if let Some(lifetime) = &mut self.lifetime {
-            lifetime.renewal_failed(now);
+            lifetime.renewal_failed(now, hint.unwrap_or_default());
         }
     }
 
@@ -227,5 +295,7 @@ impl Held {
     }
 }
 
+#[cfg(test)]
+mod chain_tests;
 #[cfg(test)]
 mod tests;

@@ -13,4 +13,4 @@ mod sts;
 pub use call::Gateway;
 pub use endpoint::Network;
 pub use oos::{Oos, OosConfig};
-pub use sts::{AssumeRoleWithOidc, Caller, Sts};
+pub use sts::{AssumeRole, AssumeRoleWithOidc, Caller, Sts};
