@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::permission;
+use crate::permission::{self, Resource};
 use crate::random;
 use crate::seed::{OidcProvider, Role, Rule, Seed};
 
@@ -236,12 +236,12 @@ impl Registry {
     }
 
     /// Says whether the principal may do this now: rules that change hold for living sessions too.
-    pub(crate) fn permits(&self, principal: &Principal, action: &str, resource: &str) -> bool {
+    pub(crate) fn permits(&self, principal: &Principal, action: &str, resource: &Resource) -> bool {
         let rules = match principal.kind {
             Kind::Root => return true,
             Kind::User { .. } => self.rules.get(&principal.arn()),
             Kind::Session { .. } => self.roles.get(&principal.arn()).map(|role| &role.rules),
         };
-        rules.is_some_and(|rules| permission::allows(rules, action, resource))
+        rules.is_some_and(|rules| permission::allows(rules, &principal.account, action, resource))
     }
 }

@@ -20,6 +20,10 @@ use crate::hidden::Hidden;
 use crate::ledger::Filter;
 use crate::seed::{OidcProvider, Role};
 
+mod kms;
+
+pub use kms::SecretVersionSpec;
+
 /// A new version of a parameter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +113,7 @@ pub(crate) fn router() -> Router<Arc<Cloud>> {
                 .post(put_parameter)
                 .delete(delete_parameter),
         )
+        .merge(kms::router())
         .route("/keys", post(put_key).put(put_key))
         .route("/keys/revoke", post(revoke_key))
         .route("/keys/restore", post(restore_key))

@@ -14,6 +14,8 @@ use crate::fault::{ActiveFault, Fault};
 use crate::ledger::{Filter, LedgerView};
 use crate::seed::{OidcProvider, Role};
 
+mod kms;
+
 /// The admin API at a URL. Its operations are those of [`Simulator`](crate::Simulator).
 #[derive(Debug, Clone)]
 pub struct Admin {

@@ -15,8 +15,15 @@ use crate::jwks::KeySets;
 use crate::ledger::Ledger;
 use crate::nonce::NonceCache;
 use crate::parameter::{ParameterStore, Place};
-use crate::seed::{OidcProvider, Parameter, Role, Seed, SeedError};
+use crate::quota::Quotas;
+use crate::request::Request;
+use crate::secret::SecretStore;
+use crate::seed::{KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::shared::Shared;
+
+mod secrets;
+
+pub use secrets::SecretInfo;
 
 /// Tells the time. Tests that need another time than now pass their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -27,6 +34,9 @@ pub(crate) struct Cloud {
     pub(crate) latency: Duration,
     pub(crate) registry: Shared<Registry>,
     pub(crate) parameters: Shared<ParameterStore>,
+    pub(crate) secrets: Shared<SecretStore>,
+    pub(crate) kms: Shared<KmsSettings>,
+    pub(crate) quotas: Shared<Quotas>,
     pub(crate) nonces: Shared<NonceCache>,
     pub(crate) faults: Shared<Faults>,
     pub(crate) ledger: Shared<Ledger>,
@@ -92,6 +102,9 @@ impl Cloud {
             latency,
             registry: Shared::new(Registry::from_seed(seed)),
             parameters: Shared::new(parameters),
+            secrets: Shared::new(secrets::stored(seed, now)),
+            kms: Shared::new(seed.kms.clone()),
+            quotas: Shared::default(),
             nonces: Shared::new(NonceCache::new(now)),
             faults: Shared::default(),
             ledger: Shared::default(),
@@ -103,6 +116,13 @@ impl Cloud {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The region that a request is for: said by a parameter, else by the host, else the seed's.
+    pub(crate) fn region_of<'a>(&'a self, request: &'a Request) -> &'a str {
+        let said = request.parameter("RegionId");
+        said.or_else(|| request.host_region())
+            .unwrap_or(&self.region)
     }
 
     fn account(&self, id: Option<&str>) -> Result<String, CloudError> {

@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Whether the connection is to the dedicated instance of KMS.
+    pub(crate) instance: bool,
     pub(crate) breaker: Arc<Breaker>,
 }
 
@@ -40,6 +42,7 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, router: Router
     let breaker = Arc::new(Breaker::default());
     let peer = Peer {
         address,
+        instance: false,
         breaker: breaker.clone(),
     };
     let service = TowerToHyperService::new(router.layer(Extension(peer)));

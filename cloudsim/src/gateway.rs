@@ -21,7 +21,7 @@ use crate::ledger::Call;
 use crate::random;
 use crate::refusal::Refusal;
 use crate::request::Request;
-use crate::service::{Action, oos, sts};
+use crate::service::{Action, Service, kms, oos, sts};
 
 const MAX_BODY: usize = 1 << 20;
 const JSON: &str = "application/json;charset=utf-8";
@@ -49,8 +49,10 @@ pub(crate) async fn answer(
     if !cloud.latency.is_zero() {
         tokio::time::sleep(cloud.latency).await;
     }
-    let request = Request::new(parts, body, peer.address);
+    let mut request = Request::new(parts, body, peer.address);
+    request.instance = peer.instance;
     let action = Action::of(&request);
+    let service = action.as_ref().ok().map(|action| action.service());
     let caller = match &action {
         Ok(Action::AssumeRoleWithOidc) => check_unsigned(&cloud, &request).map(|()| None),
         Ok(_) => authenticate(&cloud, &request).map(Some),
@@ -84,6 +86,7 @@ pub(crate) async fn answer(
     let result = result.map(|mut body| {
         if let Some(fault) = &fault {
             oos::spoil(&mut body, fault);
+            kms::spoil(&mut body, fault);
         }
         body
     });
@@ -106,7 +109,7 @@ pub(crate) async fn answer(
     if let Some(delay) = delay {
         tokio::time::sleep(delay).await;
     }
-    send(Answer::new(result, &request), effect, &peer).await
+    send(Answer::new(result, &request, service), effect, &peer).await
 }
 
 async fn perform(
@@ -126,6 +129,7 @@ async fn perform(
         (Action::GetSecretParameters, Some(caller)) => {
             oos::get_secret_parameters(cloud, caller, request)
         }
+        (action, Some(caller)) => kms::perform(action, &kms::Call::new(cloud, caller, request)),
     }
 }
 
@@ -164,7 +168,9 @@ fn call(
     };
     Call {
         at: cloud.now(),
-        service: action.map_or(UNKNOWN, |action| action.service()).to_owned(),
+        service: action
+            .map_or(UNKNOWN, |action| action.service().name())
+            .to_owned(),
         action: action.map_or(UNKNOWN, |action| action.name()).to_owned(),
         principal,
         session,
@@ -302,7 +308,7 @@ async fn send(answer: Answer, effect: Option<&Effect>, peer: &Peer) -> Response 
 // === impl Answer ===
 
 impl Answer {
-    fn new(result: Result<Value, Refusal>, request: &Request) -> Self {
+    fn new(result: Result<Value, Refusal>, request: &Request, service: Option<Service>) -> Self {
         let request_id = random::request_id();
         let (status, body, retry_after) = match result {
             Ok(mut body) => {
@@ -313,11 +319,11 @@ impl Answer {
             }
             Err(refusal) => {
                 let host = request.header("host").unwrap_or_default();
-                (
-                    refusal.status,
-                    refusal.body(&request_id, host),
-                    refusal.retry_after,
-                )
+                let mut body = refusal.body(&request_id, host);
+                if service == Some(Service::Kms) {
+                    body["HttpStatus"] = json!(refusal.status);
+                }
+                (refusal.status, body, refusal.retry_after)
             }
         };
         Self {

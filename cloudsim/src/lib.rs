@@ -32,9 +32,11 @@ mod nonce;
 mod parameter;
 mod pattern;
 mod permission;
+mod quota;
 mod random;
 mod refusal;
 mod request;
+mod secret;
 mod seed;
 mod server;
 mod service;
@@ -42,16 +44,18 @@ mod shared;
 mod signature;
 mod simulator;
 
-pub use admin::{AccessKeySpec, ParameterSpec};
+pub use admin::{AccessKeySpec, ParameterSpec, SecretVersionSpec};
 pub use client::{Admin, AdminError};
-pub use cloud::{Clock, CloudError, ParameterInfo};
+pub use cloud::{Clock, CloudError, ParameterInfo, SecretInfo};
 pub use fault::{ActiveFault, Effect, Fault, Match};
 pub use hidden::Hidden;
 pub use issuer::{Claims, Issuer, IssuerError};
 pub use jwks::{Jwk, Jwks};
 pub use ledger::{Call, Filter, Group, LedgerView, Second};
 pub use seed::{
-    AccessKey, Account, OidcProvider, Parameter, Role, Rule, Seed, SeedError, Trust, User,
+    AccessKey, Account, Batch, DataType, KeyState, KmsKey, KmsSettings, OidcProvider, Parameter,
+    Role, Rotation, Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError, Trust,
+    User,
 };
 pub use server::Options;
 pub use simulator::{Error, Simulator};

@@ -52,6 +52,15 @@ impl Refusal {
         )
     }
 
+    /// The product has no such action.
+    pub(crate) fn no_such_action() -> Self {
+        Self::new(
+            404,
+            "InvalidApi.NotFound",
+            "Specified api is not found, please check your url and method.",
+        )
+    }
+
     /// The error body of the POP gateway.
     pub(crate) fn body(&self, request_id: &str, host: &str) -> Value {
         let mut body = json!({

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use axum::body::Bytes;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
+use serde_json::Value;
 
 use crate::parameter::is_name;
 use crate::refusal::Refusal;
+use crate::secret;
 
 /// A name and a value, decoded but not necessarily UTF-8.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -20,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) source: SocketAddr,
+    /// Whether it came to the dedicated instance of KMS.
+    pub(crate) instance: bool,
     query: Vec<Pair>,
     form: Vec<Pair>,
 }
@@ -44,6 +48,7 @@ impl Request {
             form,
             body,
             source,
+            instance: false,
         }
     }
 
@@ -78,17 +83,35 @@ impl Request {
         self.parameter(name).ok_or_else(|| Refusal::missing(name))
     }
 
-    /// The names of the parameters that the request asks for, as far as they are names at all: they go into
-    /// the ledger, which must not hold whatever else a client may send.
+    /// The region that the host names, as `kms-vpc.cn-hangzhou.aliyuncs.com` does.
+    pub(crate) fn host_region(&self) -> Option<&str> {
+        let host = self.header("host")?.split(':').next()?;
+        let (_, region) = host.strip_suffix(".aliyuncs.com")?.split_once('.')?;
+        (!region.contains('.')).then_some(region)
+    }
+
+    /// The names that the request asks for, as far as they are names at all: they go into the ledger, which
+    /// must not hold whatever else a client may send.
     pub(crate) fn asked_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = match (self.parameter("Name"), self.parameter("Names")) {
+        let one = ["Name", "SecretName", "Path"];
+        let one = one.iter().find_map(|name| self.parameter(name));
+        let mut names: Vec<String> = match (one, self.parameter("Names")) {
             (Some(name), _) => vec![name.to_owned()],
             (None, Some(list)) => serde_json::from_str(list).unwrap_or_default(),
-            (None, None) => Vec::new(),
+            (None, None) => self.asked_secrets(),
         };
-        names.retain(|name| is_name(name));
-        names.truncate(16);
+        names.retain(|name| {
+            is_name(name) || secret::is_name(name) || secret::split_arn(name).is_some()
+        });
+        names.truncate(32);
         names
+    }
+
+    fn asked_secrets(&self) -> Vec<String> {
+        let list = self.parameter("SecretsList").unwrap_or_default();
+        let list: Vec<Value> = serde_json::from_str(list).unwrap_or_default();
+        let names = list.iter().filter_map(|entry| entry["SecretName"].as_str());
+        names.map(str::to_owned).collect()
     }
 }
 

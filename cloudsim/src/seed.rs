@@ -8,6 +8,14 @@ use crate::hidden::Hidden;
 use crate::jwks::Jwks;
 use crate::parameter::{MAX_VALUE_CHARS, is_name};
 
+mod kms;
+mod secret;
+
+pub use kms::{Batch, KmsSettings};
+pub use secret::{
+    DataType, KeyState, KmsKey, Rotation, Secret, SecretPolicy, SecretType, SecretVersion,
+};
+
 /// The whole cloud.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +26,9 @@ pub struct Seed {
     /// How long issued credentials live, whatever the client asks for: for tests of expiry.
     #[serde(default)]
     pub credential_lifetime: Option<SignedDuration>,
+    /// How KMS behaves as a whole.
+    #[serde(default)]
+    pub kms: KmsSettings,
     /// The accounts, at least one. Operations that name no account mean the first.
     pub accounts: Vec<Account>,
 }
@@ -43,6 +54,12 @@ pub struct Account {
     /// OOS secret parameters.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
+    /// KMS keys that secrets are encrypted with.
+    #[serde(default)]
+    pub kms_keys: Vec<KmsKey>,
+    /// KMS secrets.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
 }
 
 /// A long-lived access key.
@@ -121,7 +138,7 @@ pub struct Trust {
 pub struct Rule {
     /// Patterns of actions, for example `oos:GetSecretParameter`.
     pub actions: Vec<String>,
-    /// Patterns of parameter names, for example `/shop/*`.
+    /// Patterns of names in the own account, for example `/shop/*`, or of ARNs.
     pub resources: Vec<String>,
 }
 
@@ -220,6 +237,7 @@ impl Account {
             .iter()
             .try_for_each(OidcProvider::check)?;
         self.roles.iter().try_for_each(Role::check)?;
+        self.secrets.iter().try_for_each(Secret::check)?;
         self.parameters.iter().try_for_each(Parameter::check)
     }
 }

@@ -19,6 +19,8 @@ use crate::ledger::{Filter, LedgerView};
 use crate::seed::{OidcProvider, Role, Seed, SeedError};
 use crate::server::{self, Options};
 
+mod kms;
+
 /// A simulator that runs until it is dropped.
 ///
 /// It has a thread and a runtime of its own: it outlives the runtime of the test that started it, and a test

@@ -8,7 +8,7 @@ use crate::account::Principal;
 use crate::cloud::Cloud;
 use crate::fault::{Effect, Fault};
 use crate::parameter::{ParameterStore, Place, is_name};
-use crate::permission;
+use crate::permission::{self, Resource};
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -141,7 +141,7 @@ impl<'a> Read<'a> {
                 ));
             }
         };
-        let region = request.parameter("RegionId").unwrap_or(&cloud.region);
+        let region = cloud.region_of(request);
         Ok(Self {
             cloud,
             principal,
@@ -159,8 +159,18 @@ impl<'a> Read<'a> {
             ));
         }
         let registry = self.cloud.registry.read();
-        for action in [action, "kms:GetSecretValue"] {
-            if !registry.permits(self.principal, action, name) {
+        let (region, account) = (self.region, &self.principal.account);
+        for (action, resource) in [
+            (
+                action,
+                Resource::new("oos", region, account, "secretparameter", name),
+            ),
+            (
+                "kms:GetSecretValue",
+                Resource::new("kms", region, account, "secret", name),
+            ),
+        ] {
+            if !registry.permits(self.principal, action, &resource) {
                 return Err(permission::denied(self.principal, action));
             }
         }

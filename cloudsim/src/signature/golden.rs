@@ -92,6 +92,22 @@ fn every_captured_acs3_signature_is_right() {
 }
 
 #[test]
+fn every_captured_acs3_request_is_of_a_known_action_with_known_parameters() {
+    let mut known = 0;
+    for case in cases(ACS) {
+        let request = captured(&case);
+        let action = crate::service::Action::of(&request);
+        let Ok(action) = action else {
+            continue;
+        };
+        let checked = action.check_parameters(&request);
+        assert!(checked.is_ok(), "{}: {checked:?}", case["case"]);
+        known += 1;
+    }
+    assert_eq!(known, 14);
+}
+
+#[test]
 fn a_changed_query_body_or_header_breaks_a_captured_signature() {
     let find = |name: &str| {
         cases(ACS)

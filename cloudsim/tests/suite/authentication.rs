@@ -263,7 +263,7 @@ async fn unknown_versions_actions_paths_and_methods_are_refused_in_json() {
     let simulator = simulator().await;
     let client = Client::new(&simulator, USER);
     let reply = client
-        .send(&Draft::new("2016-01-20", "GetSecretValue"))
+        .send(&Draft::new("2016-01-21", "GetSecretValue"))
         .await;
     assert_eq!(reply.refusal(), (404, "InvalidProduct.NotFound"));
     let reply = client.send(&Draft::new(OOS, "GetCallerIdentity")).await;

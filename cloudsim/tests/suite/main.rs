@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod authentication;
+mod catalog;
 mod fault;
+mod kms;
 mod ledger;
 mod oos;
 mod program;

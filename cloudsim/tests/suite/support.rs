@@ -17,6 +17,7 @@ pub const PROVIDER: &str = "acs:ram::1000000000000001:oidc-provider/cluster";
 pub const ROLE: &str = "acs:ram::1000000000000001:role/reader";
 pub const OOS: &str = "2019-06-01";
 pub const STS: &str = "2015-04-01";
+pub const KMS: &str = "2016-01-20";
 
 /// The seed's keys: id and secret of the RAM user, of one who may do nothing, of the account itself.
 pub const USER: (&str, &str) = ("LTAIuser", "canary-user-secret");
