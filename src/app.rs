@@ -22,10 +22,11 @@ use crate::controller::managed::ManagedSecrets;
 use crate::controller::named::NamedObjects;
 use crate::controller::run::{self, Filled};
 use crate::controller::store::resolve::{Resolver, Rules};
+use crate::controller::store::root_key::RootKeys;
 use crate::controller::token::TokenRequests;
 use crate::controller::{digest_key, reason};
 use crate::credential::{
-    CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
+    Callers, CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
 };
 use crate::http::{DirectClient, HttpClient, HttpOptions};
 use crate::metrics::{Census, Metrics};
@@ -143,6 +144,7 @@ pub async fn run(
         random,
         Arc::new(move |source, result| renewed.renewed(source, result)),
     );
+    let callers = Callers::new(credentials.clone(), edge.clone());
     let caller = Caller::new(
         Arc::new(credentials),
         Arc::clone(&metrics) as _,
@@ -176,7 +178,6 @@ pub async fn run(
         key: key.clone(),
         clock,
         metrics: Arc::clone(&metrics),
-        events,
         managed: ManagedSecrets::default(),
         named: Arc::clone(&named),
         namespaces: Namespaces::default(),
@@ -191,6 +192,8 @@ pub async fn run(
             key,
             named,
         },
+        root_keys: Arc::new(RootKeys::new(callers, events.clone())),
+        events,
         dependencies: Dependencies::default(),
         memories: Memories::default(),
         wakers: Wakers { objects, stores },

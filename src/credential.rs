@@ -3,6 +3,7 @@
 //! A configured identity that fails stays failed: nothing here falls back to a wider one.
 
 mod cache;
+mod callers;
 mod chain;
 mod environment;
 mod exchange;
@@ -22,6 +23,7 @@ use secrecy::SecretString;
 use crate::digest::Digest;
 
 pub use cache::{CredentialCache, OnRenewal};
+pub use callers::Callers;
 pub use environment::{Environment, EnvironmentError, StsChoice};
 pub use exchange::{Exchange, Exchanger, TokenMinter};
 pub use files::{DiskFiles, Files};

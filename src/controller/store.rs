@@ -5,4 +5,5 @@ pub mod admission;
 pub mod identity;
 pub mod reconcile;
 pub mod resolve;
+pub mod root_key;
 pub mod view;

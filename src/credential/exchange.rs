@@ -126,7 +126,7 @@ impl Exchange {
             }
             Found::RamRole(key, role) => {
                 let request = AssumeRole {
-                    role_arn: &role.role_arn,
+                    role_arn: &role.arn,
                     external_id: role.external_id.as_deref(),
                     session_name: &session(role.session_name),
                     duration_seconds: None,
@@ -141,7 +141,7 @@ impl Exchange {
                 token_file,
             } => {
                 let rrsa = Rrsa {
-                    role_arn: role.role_arn,
+                    role_arn: role.arn,
                     provider_arn,
                     subject: Subject::TokenFile { path: token_file },
                     sts: profile.sts.clone(),

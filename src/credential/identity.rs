@@ -41,6 +41,15 @@ impl Identity {
         }
     }
 
+    /// The identity that everything begins with: the base of its base, and so on.
+    pub fn first(self: &Arc<Self>) -> &Arc<Self> {
+        let mut first = self;
+        while let Some(base) = first.base() {
+            first = base;
+        }
+        first
+    }
+
     /// The number of the cloud account whose quotas it uses, where the material tells.
     pub fn account(&self) -> Option<&str> {
         self.source.account()

@@ -30,7 +30,7 @@ pub(super) enum Found {
 /// A role that a profile names.
 #[derive(Debug)]
 pub(super) struct Role {
-    pub(super) role_arn: String,
+    pub(super) arn: String,
     pub(super) session_name: Option<String>,
     pub(super) external_id: Option<String>,
     pub(super) policy: Option<String>,
@@ -56,9 +56,9 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Found, &'static str> {
     };
     let key = || key().ok_or("has no access_key_id or access_key_secret in its profile");
     let role = || {
-        let role_arn = owned("role_arn").ok_or("has no role_arn in its profile")?;
+        let arn = owned("role_arn").ok_or("has no role_arn in its profile")?;
         Ok::<_, &'static str>(Role {
-            role_arn,
+            arn,
             session_name: owned("role_session_name"),
             external_id: owned("external_id"),
             policy: owned("policy"),
@@ -153,7 +153,7 @@ access_key_id = id
         let Ok(Found::RamRole(_, role)) = parse(FILE, "role") else {
             panic!("no role")
         };
-        assert_eq!(role.role_arn, "acs:ram::1:role/shop");
+        assert_eq!(role.arn, "acs:ram::1:role/shop");
         assert_eq!(role.external_id.as_deref(), Some("x"));
         assert!(matches!(parse(FILE, "oidc"), Ok(Found::OidcRole { .. })));
         assert!(matches!(parse(FILE, "ecs"), Ok(Found::InstanceRole(None))));

@@ -74,13 +74,12 @@ impl Surroundings {
         let token = self.token(metadata).await?;
         let token = token.as_ref().map(ExposeSecret::expose_secret);
         let discovered;
-        let name = match name {
-            Some(name) => name,
-            None => {
-                let listed = self.read(metadata, ROLES, token).await?;
-                discovered = String::from_utf8_lossy(&listed.body).trim().to_owned();
-                &discovered
-            }
+        let name = if let Some(name) = name {
+            name
+        } else {
+            let listed = self.read(metadata, ROLES, token).await?;
+            discovered = String::from_utf8_lossy(&listed.body).trim().to_owned();
+            &discovered
         };
         if !is_role_name(name) {
             let detail = "the metadata service names no role of this instance";

@@ -142,8 +142,8 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
-    fn pair(role: &str, provider: &str) -> Result<(String, String), String> {
-        Ok((role.to_owned(), provider.to_owned()))
+    fn pair(role: &str, provider: &str) -> (String, String) {
+        (role.to_owned(), provider.to_owned())
     }
 
     #[test]
@@ -151,9 +151,9 @@ mod tests {
         let store = (Some("acs:ram::1:role/store"), Some(PROVIDER));
         let annotations = (Some("acs:ram::2:role/arn"), Some("name"));
         let rules = rules(Some("3"), Some("c3"));
-        let expected = pair("acs:ram::1:role/store", PROVIDER);
+        let expected = Ok(pair("acs:ram::1:role/store", PROVIDER));
         assert_eq!(found(store, annotations, &rules), expected);
-        let expected = pair("acs:ram::2:role/arn", PROVIDER);
+        let expected = Ok(pair("acs:ram::2:role/arn", PROVIDER));
         assert_eq!(found((None, Some(PROVIDER)), annotations, &rules), expected);
     }
 
@@ -161,19 +161,19 @@ mod tests {
     fn what_is_left_out_is_derived() {
         let by_flags = rules(Some("3"), Some("c3"));
         let provider = "acs:ram::3:oidc-provider/ack-rrsa-c3";
-        let expected = pair("acs:ram::3:role/name", provider);
+        let expected = Ok(pair("acs:ram::3:role/name", provider));
         assert_eq!(
             found((None, None), (None, Some("name")), &by_flags),
             expected
         );
         let cluster_only = rules(None, Some("c3"));
-        let expected = pair(
+        let expected = Ok(pair(
             "acs:ram::2:role/arn",
             "acs:ram::2:oidc-provider/ack-rrsa-c3",
-        );
+        ));
         let annotations = (Some("acs:ram::2:role/arn"), None);
         assert_eq!(found((None, None), annotations, &cluster_only), expected);
-        let expected = pair("acs:ram::1:role/name", PROVIDER);
+        let expected = Ok(pair("acs:ram::1:role/name", PROVIDER));
         let annotations = (None, Some("name"));
         let nothing = rules(None, None);
         assert_eq!(

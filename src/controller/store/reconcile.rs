@@ -1,10 +1,8 @@
 //! A store's status: whether its spec and identity resolve. No call is made for it, so that a store
-//! costs nothing and a failed probe blocks nobody.
+//! costs nothing and a failed probe blocks nobody; only whose an access key is, is asked beside it.
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
@@ -15,6 +13,7 @@ use crate::api::{ConditionStatus, Reason, interval};
 use crate::controller::context::Context;
 use crate::controller::dependency::Dependent;
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
+use crate::provider::registry;
 
 /// Reconciles `store`.
 ///
@@ -27,6 +26,14 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     context
         .dependencies
         .set(Dependent::Store(id.clone()), looked_at);
+    if let Ok(Some(origin)) = &resolved
+        && !store.suspended()
+        && let Some(place) = registry::place(store.provider())
+        && let Ok(sts) = context.resolver.sts(store, &place)
+    {
+        let reference = store.reference();
+        context.root_keys.look(reference, &origin.identity, sts);
+    }
     let floor = store
         .limits()
         .and_then(|limits| limits.min_refresh_interval.as_deref());
@@ -78,7 +85,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         return Ok(Ended::Done);
     }
     let patch = json!({ "metadata": { "uid": store.meta().uid }, "status": next });
-    let (written, reference) = write(context, store, &patch).await;
+    let written = write(context, store, &patch).await;
     let kind = id.kind.as_str();
     context
         .metrics
@@ -106,30 +113,26 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         if !good || before.is_some() {
             context
                 .events
-                .transition(reference, good, reason.as_str(), &message);
+                .transition(store.reference(), good, reason.as_str(), &message);
         }
     }
     Ok(Ended::Done)
 }
 
-async fn write(
-    context: &Context,
-    store: &AnyStore,
-    patch: &serde_json::Value,
-) -> (kube::Result<()>, ObjectReference) {
+async fn write(context: &Context, store: &AnyStore, patch: &serde_json::Value) -> kube::Result<()> {
     let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
     let id = store.id();
     match store {
-        AnyStore::Namespaced(store) => {
+        AnyStore::Namespaced(_) => {
             let api: Api<crate::api::CloudSecretStore> =
                 Api::namespaced(context.client.clone(), &id.namespace);
             let written = api.patch_status(&id.name, &params, &patch).await;
-            (written.map(|_| ()), store.object_ref(&()))
+            written.map(|_| ())
         }
-        AnyStore::Cluster(store) => {
+        AnyStore::Cluster(_) => {
             let api: Api<crate::api::ClusterCloudSecretStore> = Api::all(context.client.clone());
             let written = api.patch_status(&id.name, &params, &patch).await;
-            (written.map(|_| ()), store.object_ref(&()))
+            written.map(|_| ())
         }
     }
 }

@@ -142,6 +142,15 @@ impl Sts {
     }
 }
 
+// === impl Caller ===
+
+impl Caller {
+    /// Whether it is the account itself, which may do anything and cannot be restrained.
+    pub fn is_root(&self) -> bool {
+        self.identity_type.as_deref() == Some("Account")
+    }
+}
+
 // === impl AssumeRole ===
 
 impl AssumeRole<'_> {
