@@ -5,51 +5,59 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::Shared;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Config};
+use kube::Client;
 use kube_runtime::reflector;
 use ring::rand::SystemRandom;
 use tokio::sync::mpsc;
 
+use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use crate::args::RunArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::controller::census::Cache;
 use crate::controller::context::{Context, Namespaces, Stores, Turns, Wakers};
 use crate::controller::dependency::Dependencies;
+use crate::controller::digest_key;
 use crate::controller::event::Events;
 use crate::controller::external_cloud_secret::memory::Memories;
 use crate::controller::managed::ManagedSecrets;
 use crate::controller::named::NamedObjects;
-use crate::controller::run::{self, Filled};
+use crate::controller::run::{self, Cached, Woken};
 use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::store::root_key::RootKeys;
 use crate::controller::token::TokenRequests;
-use crate::controller::{digest_key, reason};
+use crate::controller::watch::{self, Filled};
 use crate::credential::{
     Callers, CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
 };
 use crate::http::{DirectClient, HttpClient, HttpOptions};
 use crate::metrics::{Census, Metrics};
-use crate::provider::Edge;
 use crate::provider::endpoint::EndpointPolicy;
-use crate::refresh::{Caller, Hub, Limits};
+use crate::provider::{Edge, Random};
+use crate::refresh::{CallObserver, Caller, Hub, Limits};
 use crate::server::{Probed, Server};
+
+use connection::{cluster_name, connect};
+
+mod connection;
 
 /// How long one call to a cloud may take, its credentials and retries included.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
-/// How long the API server may take to answer the first question.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// How long running reconciles may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(4);
-/// The namespace of an operator that runs outside a cluster.
-const OUTSIDE_NAMESPACE: &str = "external-cloud-secrets";
-
 /// Why the operator does not run. Each says in one line what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// No kubeconfig and no cluster around us.
     #[error("no cluster to run against: set KUBECONFIG, or run in a Pod")]
     NoCluster,
+    /// The kubeconfig cannot be used.
+    #[error("KUBECONFIG {path}: {problem}")]
+    Kubeconfig {
+        /// What the variable says.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The API server does not answer.
     #[error("the API server at {url} cannot be reached: {reason}")]
     Unreachable {
@@ -93,7 +101,7 @@ struct Shown {
 
 impl Probed for Shown {
     fn ready(&self) -> bool {
-        self.filled.all(&run::ALL)
+        self.filled.all(&watch::ALL)
     }
 
     fn metrics(&self) -> Result<Vec<u8>, prometheus::Error> {
@@ -111,152 +119,197 @@ pub async fn run(
     environment: impl IntoIterator<Item = (String, String)>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), AppError> {
-    let (client, namespace) = connect(&args).await?;
-    let random = Arc::new(SystemRandom::new());
-    let key = digest_key::load(&client, &namespace, &*random).await?;
-    let cluster_name = match args.cluster_name.clone() {
-        Some(name) => name,
-        None => cluster_name(&client).await,
+    let stop: Shared<_> = shutdown.boxed().shared();
+    let address = args.http_address;
+    let listen = |error| AppError::Listen(address, error);
+    let start = async {
+        let server = Server::bind(address).await.map_err(listen)?;
+        let parts = Parts::build(args, environment).await?;
+        Ok::<_, AppError>((server, parts))
     };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let metrics = Arc::new(Metrics::new()?);
-    let http = HttpOptions {
+    let (server, parts) = tokio::select! {
+        started = start => started?,
+        // Nothing was begun that would have to end.
+        () = stop.clone() => return Ok(()),
+    };
+    let address = server.address().map_err(listen)?;
+    let namespace = &parts.context.resolver.rules.operator_namespace;
+    tracing::info!(%address, %namespace, version = env!("CARGO_PKG_VERSION"), "started");
+    parts.run(server, stop).await;
+    Ok(())
+}
+
+/// Everything that runs, built and not yet started.
+struct Parts<Publish> {
+    context: Arc<Context>,
+    external: Cached<ExternalCloudSecret>,
+    stores: (Cached<CloudSecretStore>, Cached<ClusterCloudSecretStore>),
+    woken: Woken,
+    publish: Publish,
+}
+
+// === impl Parts ===
+
+impl Parts<()> {
+    async fn build(
+        args: RunArgs,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Parts<impl Future<Output = ()> + Send + 'static>, AppError> {
+        let endpoints = EndpointPolicy::new(
+            args.allowed_endpoint_suffixes.clone(),
+            args.allow_insecure_endpoints,
+        )?;
+        let (client, namespace) = connect(&args).await?;
+        let random: Random = Arc::new(SystemRandom::new());
+        let key = digest_key::load(&client, &namespace, &*random).await?;
+        let cluster_name = match args.cluster_name.clone() {
+            Some(name) => name,
+            None => cluster_name(&client).await,
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new()?);
+        let edge = edge(&args, &clock, random)?;
+        let environment = Environment::new(environment);
+        let surroundings = surroundings(&args, &environment, &clock)?;
+        let credentials = credentials(&client, &edge, surroundings, &metrics);
+        let observer: Arc<dyn CallObserver> = Arc::clone(&metrics) as _;
+        let caller = Caller::new(Arc::new(credentials.clone()), observer, CALL_DEADLINE);
+        let (hub, hub_woken) = Hub::new(caller, Arc::clone(&clock), key.clone(), Limits::default());
+        let (events, publish) = Events::new(client.clone(), Arc::clone(&metrics));
+        let (objects, objects_woken) = mpsc::unbounded_channel();
+        let (stores, stores_woken) = mpsc::unbounded_channel();
+        let (changed, named_changed) = mpsc::unbounded_channel();
+        let named = NamedObjects::new(client.clone(), changed);
+        let (namespaced_stores, cluster_stores) = (reflector::store(), reflector::store());
+        let rules = Rules {
+            endpoints,
+            audiences: args.allowed_token_audiences,
+            store_ambient: args.store_ambient_credentials,
+            cluster_store_ambient: args.cluster_store_ambient_credentials,
+            instance_role: args.enable_instance_role,
+            alibaba_account: args.alibaba_account_id,
+            ack_cluster: args.ack_cluster_id,
+            cluster_name,
+            operator_namespace: namespace,
+        };
+        let callers = Callers::new(credentials.clone(), edge.clone());
+        let context = Context {
+            client,
+            hub,
+            root_keys: Arc::new(RootKeys::new(callers, events.clone())),
+            credentials,
+            key: key.clone(),
+            clock,
+            metrics,
+            events,
+            managed: ManagedSecrets::default(),
+            named: Arc::clone(&named),
+            namespaces: Namespaces::default(),
+            stores: Stores {
+                namespaced: namespaced_stores.0.clone(),
+                cluster: cluster_stores.0.clone(),
+            },
+            resolver: Resolver {
+                rules,
+                environment,
+                edge,
+                key,
+                named,
+            },
+            dependencies: Dependencies::default(),
+            memories: Memories::default(),
+            wakers: Wakers { objects, stores },
+            verifications: Turns::every(Duration::from_millis(50)),
+            looks: Turns::every(Duration::from_millis(10)),
+        };
+        Ok(Parts {
+            context: Arc::new(context),
+            external: reflector::store(),
+            stores: (namespaced_stores, cluster_stores),
+            woken: Woken {
+                objects: objects_woken,
+                hub: hub_woken,
+                stores: stores_woken,
+                named: named_changed,
+            },
+            publish,
+        })
+    }
+}
+
+impl<Publish: Future<Output = ()> + Send + 'static> Parts<Publish> {
+    /// Runs everything until `stop`, then lets the reconciles that run end.
+    async fn run(
+        self,
+        server: Server,
+        stop: impl Future<Output = ()> + Clone + Send + Sync + 'static,
+    ) {
+        let Self {
+            context,
+            external,
+            stores,
+            woken,
+            publish,
+        } = self;
+        let filled = Filled::new();
+        let census: Vec<Box<dyn Census>> = vec![
+            Box::new(Cache(external.0.clone())),
+            Box::new(Cache(stores.0.0.clone())),
+            Box::new(Cache(stores.1.0.clone())),
+        ];
+        let hub = Arc::clone(&context.hub);
+        let shown = Shown {
+            hub: Arc::clone(&hub),
+            metrics: Arc::clone(&context.metrics),
+            filled: filled.clone(),
+            census,
+        };
+        let background = [
+            tokio::spawn(async move { drop(server.serve(Arc::new(shown)).await) }),
+            tokio::spawn(publish),
+            tokio::spawn(hub.run(stop.clone())),
+            tokio::spawn(watch::secrets(Arc::clone(&context), filled.clone())),
+            tokio::spawn(watch::namespaces(Arc::clone(&context), filled.clone())),
+            tokio::spawn(watch::named(Arc::clone(&context), woken.named)),
+            tokio::spawn(run::stores(
+                Arc::clone(&context),
+                stores,
+                woken.stores,
+                filled.clone(),
+                stop.clone(),
+            )),
+        ];
+        let objects = tokio::spawn(run::external_cloud_secrets(
+            context,
+            external,
+            (woken.objects, woken.hub),
+            filled,
+            stop.clone(),
+        ));
+        stop.await;
+        tracing::info!("stopping");
+        // What a reconcile has begun is finished; whatever is left is finished by the next process.
+        if tokio::time::timeout(DRAIN, objects).await.is_err() {
+            tracing::warn!("some reconciles did not end in time");
+        }
+        for task in background {
+            task.abort();
+        }
+    }
+}
+
+/// What calls to clouds need from outside.
+fn edge(args: &RunArgs, clock: &Arc<dyn Clock>, random: Random) -> Result<Edge, AppError> {
+    let options = HttpOptions {
         allow_insecure: args.allow_insecure_endpoints,
         ..HttpOptions::default()
     };
-    let http = HttpClient::new(http).map_err(|error| AppError::Http(error.to_string()))?;
-    let edge = Edge {
+    let http = HttpClient::new(options).map_err(|error| AppError::Http(error.to_string()))?;
+    Ok(Edge {
         http,
-        clock: Arc::clone(&clock),
-        random: random.clone(),
-    };
-    let environment = Environment::new(environment);
-    let exchange = Exchange::new(
-        edge.clone(),
-        Arc::new(TokenRequests::new(client.clone())),
-        Arc::new(DiskFiles),
-    )
-    .with_surroundings(surroundings(&args, &environment, &clock)?);
-    let renewed = Arc::clone(&metrics);
-    let credentials = CredentialCache::new(
-        Arc::new(exchange),
-        Arc::clone(&clock),
+        clock: Arc::clone(clock),
         random,
-        Arc::new(move |source, result| renewed.renewed(source, result)),
-    );
-    let callers = Callers::new(credentials.clone(), edge.clone());
-    let caller = Caller::new(
-        Arc::new(credentials),
-        Arc::clone(&metrics) as _,
-        CALL_DEADLINE,
-    );
-    let (hub, hub_woken) = Hub::new(caller, Arc::clone(&clock), key.clone(), Limits::default());
-    let (events, publish) = Events::new(client.clone(), Arc::clone(&metrics));
-    let (objects, objects_woken) = mpsc::unbounded_channel();
-    let (stores, stores_woken) = mpsc::unbounded_channel();
-    let (changed, named_changed) = mpsc::unbounded_channel();
-    let named = NamedObjects::new(client.clone(), changed);
-    let (namespaced_stores, cluster_stores) = (reflector::store(), reflector::store());
-    let external = reflector::store();
-    let rules = Rules {
-        endpoints: EndpointPolicy::new(
-            args.allowed_endpoint_suffixes.clone(),
-            args.allow_insecure_endpoints,
-        )?,
-        audiences: args.allowed_token_audiences.clone(),
-        store_ambient: args.store_ambient_credentials,
-        cluster_store_ambient: args.cluster_store_ambient_credentials,
-        instance_role: args.enable_instance_role,
-        alibaba_account: args.alibaba_account_id.clone(),
-        ack_cluster: args.ack_cluster_id.clone(),
-        cluster_name,
-        operator_namespace: namespace.clone(),
-    };
-    let context = Arc::new(Context {
-        client: client.clone(),
-        hub: Arc::clone(&hub),
-        key: key.clone(),
-        clock,
-        metrics: Arc::clone(&metrics),
-        managed: ManagedSecrets::default(),
-        named: Arc::clone(&named),
-        namespaces: Namespaces::default(),
-        stores: Stores {
-            namespaced: namespaced_stores.0.clone(),
-            cluster: cluster_stores.0.clone(),
-        },
-        resolver: Resolver {
-            rules,
-            environment,
-            edge,
-            key,
-            named,
-        },
-        root_keys: Arc::new(RootKeys::new(callers, events.clone())),
-        events,
-        dependencies: Dependencies::default(),
-        memories: Memories::default(),
-        wakers: Wakers { objects, stores },
-        verifications: Turns::every(Duration::from_millis(50)),
-        looks: Turns::every(Duration::from_millis(10)),
-    });
-    let filled = Filled::new();
-    let census: Vec<Box<dyn Census>> = vec![
-        Box::new(Cache(external.0.clone())),
-        Box::new(Cache(namespaced_stores.0.clone())),
-        Box::new(Cache(cluster_stores.0.clone())),
-    ];
-    let shown = Shown {
-        hub: Arc::clone(&hub),
-        metrics,
-        filled: filled.clone(),
-        census,
-    };
-    let listen = |error| AppError::Listen(args.http_address, error);
-    let server = Server::bind(args.http_address).await.map_err(listen)?;
-    let address = server.address().map_err(listen)?;
-    tracing::info!(%address, %namespace, version = env!("CARGO_PKG_VERSION"), "started");
-
-    let stop: Shared<_> = shutdown.boxed().shared();
-    let background = [
-        tokio::spawn(async move { drop(server.serve(Arc::new(shown)).await) }),
-        tokio::spawn(publish),
-        tokio::spawn(hub.run(stop.clone())),
-        tokio::spawn(run::secrets(
-            Arc::clone(&context),
-            client.clone(),
-            filled.clone(),
-        )),
-        tokio::spawn(run::namespaces(
-            Arc::clone(&context),
-            client,
-            filled.clone(),
-        )),
-        tokio::spawn(run::named(Arc::clone(&context), named_changed)),
-    ];
-    let stores = tokio::spawn(run::stores(
-        Arc::clone(&context),
-        (namespaced_stores, cluster_stores),
-        stores_woken,
-        filled.clone(),
-        stop.clone(),
-    ));
-    let objects = tokio::spawn(run::external_cloud_secrets(
-        context,
-        external,
-        (objects_woken, hub_woken),
-        filled,
-        stop.clone(),
-    ));
-    stop.await;
-    tracing::info!("stopping");
-    // What a reconcile has begun is finished; whatever is left is finished by the next process.
-    if tokio::time::timeout(DRAIN, objects).await.is_err() {
-        tracing::warn!("some reconciles did not end in time");
-    }
-    stores.abort();
-    background.iter().for_each(tokio::task::JoinHandle::abort);
-    Ok(())
+    })
 }
 
 /// Who may be asked on the machine itself: its metadata service only where a flag says so.
@@ -266,56 +319,30 @@ fn surroundings(
     clock: &Arc<dyn Clock>,
 ) -> Result<Surroundings, AppError> {
     let http = DirectClient::new().map_err(|error| AppError::Http(error.to_string()))?;
-    let metadata = args
-        .enable_instance_role
-        .then_some(&args.instance_metadata_url);
-    let metadata = metadata.map(|url| environment.metadata(url)).transpose()?;
-    Ok(Surroundings::new(http, Arc::clone(clock), metadata))
+    let url = &args.instance_metadata_url;
+    let metadata = args.enable_instance_role.then(|| environment.metadata(url));
+    Ok(Surroundings::new(
+        http,
+        Arc::clone(clock),
+        metadata.transpose()?,
+    ))
 }
 
-async fn connect(args: &RunArgs) -> Result<(Client, String), AppError> {
-    let mut config = Config::infer().await.map_err(|_| AppError::NoCluster)?;
-    // Half-open connections end by these; reconciles have a deadline of their own.
-    config.connect_timeout = Some(Duration::from_secs(5));
-    let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let namespace = args.namespace.clone().unwrap_or_else(|| {
-        if inside {
-            config.default_namespace.clone()
-        } else {
-            OUTSIDE_NAMESPACE.to_owned()
-        }
-    });
-    let url = config.cluster_url.to_string();
-    let unreachable = |reason: String| AppError::Unreachable {
-        url: url.clone(),
-        reason,
-    };
-    let client = Client::try_from(config).map_err(|error| unreachable(reason(&error)))?;
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found = tokio::time::timeout(FIRST_ANSWER, namespaces.get_metadata_opt(&namespace)).await;
-    match found {
-        Err(_) => Err(unreachable("no answer within 10 s".to_owned())),
-        Ok(Err(error)) => Err(unreachable(reason(&error))),
-        Ok(Ok(None)) => Err(AppError::NoNamespace(namespace)),
-        Ok(Ok(Some(_))) => Ok((client, namespace)),
-    }
-}
-
-/// The first part of the UID of kube-system, which is as good as a name for a cluster.
-async fn cluster_name(client: &Client) -> String {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let found = namespaces
-        .get_metadata_opt("kube-system")
-        .await
-        .ok()
-        .flatten();
-    let uid = found
-        .and_then(|found| found.metadata.uid)
-        .unwrap_or_default();
-    let first = uid.split('-').next().unwrap_or_default();
-    if first.is_empty() {
-        "cluster".to_owned()
-    } else {
-        first.to_owned()
-    }
+/// The credentials the hub calls clouds with.
+fn credentials(
+    client: &Client,
+    edge: &Edge,
+    surroundings: Surroundings,
+    metrics: &Arc<Metrics>,
+) -> CredentialCache {
+    let tokens = Arc::new(TokenRequests::new(client.clone()));
+    let exchange = Exchange::new(edge.clone(), tokens, Arc::new(DiskFiles));
+    let exchange = exchange.with_surroundings(surroundings);
+    let renewed = Arc::clone(metrics);
+    CredentialCache::new(
+        Arc::new(exchange),
+        Arc::clone(&edge.clock),
+        Arc::clone(&edge.random),
+        Arc::new(move |source, result| renewed.renewed(source, result)),
+    )
 }

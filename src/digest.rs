@@ -9,6 +9,8 @@ use std::fmt;
 use ring::hmac;
 use ring::rand::SecureRandom;
 
+use crate::provider::hex::hex;
+
 /// Length of a digest key in bytes.
 pub const KEY_BYTES: usize = 32;
 
@@ -99,10 +101,7 @@ impl DigestKey {
     pub fn new(bytes: &[u8; KEY_BYTES]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         let tag = hmac::sign(&key, b"key-id");
-        let id = tag.as_ref()[..4]
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let id = hex(&tag.as_ref()[..4]);
         Self { key, id }
     }
 
@@ -132,7 +131,9 @@ impl DigestKey {
             context.update(part);
         };
         update(domain.label());
-        parts.iter().for_each(|part| update(part));
+        for part in parts {
+            update(part);
+        }
         let tag = context.sign();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&tag.as_ref()[..16]);

@@ -144,7 +144,9 @@ impl Metrics {
             metrics: self,
             unhealthy_left: MOST_UNHEALTHY,
         };
-        census.iter().for_each(|census| census.count(&mut counts));
+        for census in census {
+            census.count(&mut counts);
+        }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

@@ -11,13 +11,21 @@
 
 mod answer;
 mod call;
+#[cfg(test)]
+mod check;
 mod group;
 mod hub;
 mod join;
 mod ladder;
+mod lane;
+mod park;
 mod row;
 mod schedule;
+mod search;
+mod subscribe;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -76,7 +84,8 @@ pub enum View {
 /// How an object joins its rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Join {
-    /// Read even what was read a moment ago, because a person asked: the hash of the request.
+    /// Read even what was read or failed a moment ago, because a person asked: the hash of the
+    /// request. Once answered in full, the same request is an ordinary one.
     pub anew: Option<u64>,
     /// Read what failed again, although its time has not come: the object changed.
     pub retry: bool,

@@ -1,6 +1,8 @@
 //! The definitions on a real API server: they are accepted, they accept what they should, and what
 //! they refuse is refused with a message that names the field.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

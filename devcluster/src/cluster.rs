@@ -131,6 +131,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// The cluster that `devcluster up --dir DIR` runs. It is not ours to stop.
+    pub async fn connect(dir: &Path) -> Result<Self, Error> {
+        let (kubeconfig_path, ca_path) = (dir.join("kubeconfig"), dir.join("ca.crt"));
+        let ca_pem = fs::read(&ca_path).map_err(Error::io("read", &ca_path))?;
+        let config = kubeconfig::config(Kubeconfig::read_from(&kubeconfig_path)?).await?;
+        Ok(Self {
+            plane: None,
+            issuer: bootstrap::issuer(&kubeconfig::client(&config)?).await?,
+            server: address(&config),
+            config,
+            kubeconfig_path,
+            ca_pem,
+            ca_path,
+            _dir: Directory::None,
+        })
+    }
+
     async fn existing(options: &Options) -> Result<Self, Error> {
         let kubeconfig = Kubeconfig::from_env()?.ok_or(Error::ExistingWithoutKubeconfig)?;
         let config = kubeconfig::config(kubeconfig).await?;
@@ -141,11 +158,7 @@ impl Cluster {
         let cluster = Self {
             plane: None,
             issuer: bootstrap::issuer(&client).await?,
-            server: config
-                .cluster_url
-                .to_string()
-                .trim_end_matches('/')
-                .to_owned(),
+            server: address(&config),
             kubeconfig_path: std::env::var_os("KUBECONFIG")
                 .map(PathBuf::from)
                 .unwrap_or_default(),
@@ -240,6 +253,11 @@ impl Cluster {
     fn plane(&self) -> Result<&Mutex<Plane>, Error> {
         self.plane.as_ref().ok_or(Error::NotOurs)
     }
+}
+
+fn address(config: &Config) -> String {
+    let url = config.cluster_url.to_string();
+    url.trim_end_matches('/').to_owned()
 }
 
 fn directory(given: Option<&Path>) -> Result<(PathBuf, Directory), Error> {

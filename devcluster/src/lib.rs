@@ -39,7 +39,7 @@ pub use error::Error;
 pub use lookup::{Environment, Source};
 pub use namespace::Namespace;
 pub use operator::{OPERATOR, OperatorAccount};
-pub use programs::kubectl;
+pub use programs::{kubectl, prepare};
 pub use writes::{Write, Writes};
 
 use tokio::sync::OnceCell;

@@ -42,6 +42,8 @@ enum Command {
         #[arg(long)]
         detached: bool,
     },
+    /// Find the programs of a control plane, or build them into the cache; nothing to do with an existing cluster.
+    Prepare,
     /// Print the path of a kubectl: the machine's, or one built into the cache.
     Kubectl,
 }
@@ -95,6 +97,7 @@ async fn main() -> ExitCode {
             crds,
             detached,
         } => up(dir, with_controllers, crds, detached).await,
+        Command::Prepare => devcluster::prepare().await,
         Command::Kubectl => devcluster::kubectl()
             .await
             .map(|path| println!("{}", path.display())),

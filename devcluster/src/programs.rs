@@ -47,6 +47,17 @@ pub(crate) fn environment() -> Result<(Environment, PathBuf), Error> {
     ))
 }
 
+/// Finds the programs of a control plane with controllers, or builds them into the cache. Where the environment names an
+/// existing cluster, none are needed.
+pub async fn prepare() -> Result<(), Error> {
+    let (environment, _) = environment()?;
+    match environment.cluster(&[], Path::exists)? {
+        source @ Source::Existing { .. } => say(format_args!("{source}")),
+        _ => drop(Programs::provide(&environment, true).await?),
+    }
+    Ok(())
+}
+
 /// The machine's kubectl, or one that is built from the pinned module into the cache.
 pub async fn kubectl() -> Result<PathBuf, Error> {
     if let Some(path) = cache::on_path("kubectl", std::env::var("PATH").ok().as_deref()) {

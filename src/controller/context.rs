@@ -22,6 +22,7 @@ use super::store::root_key::RootKeys;
 use super::store::view::AnyStore;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
 use crate::clock::Clock;
+use crate::credential::CredentialCache;
 use crate::digest::DigestKey;
 use crate::metrics::Metrics;
 use crate::refresh::{Hub, ObjectKey};
@@ -32,6 +33,8 @@ pub struct Context {
     pub client: Client,
     /// The values.
     pub hub: Arc<Hub>,
+    /// The credentials the values are read with.
+    pub credentials: CredentialCache,
     /// The key of all digests.
     pub key: DigestKey,
     /// The wall clock.

@@ -14,4 +14,5 @@ pub mod problem;
 pub mod property;
 pub mod reconcile;
 pub mod render;
+pub mod report;
 pub mod status;

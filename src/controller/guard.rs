@@ -51,7 +51,7 @@ pub async fn guarded(reconcile: impl Future<Output = Result<Ended, Failed>>) -> 
 
 /// How long to wait after `failures` failures in a row: a second, doubling to five minutes.
 pub fn wait(failures: u32) -> Duration {
-    const LONGEST: Duration = Duration::from_secs(300);
+    const LONGEST: Duration = Duration::from_mins(5);
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(LONGEST)

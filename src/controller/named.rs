@@ -28,7 +28,7 @@ const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 /// then.
 const MOST_WATCHES: usize = 100;
 /// How often an object beyond that is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_mins(5);
 /// How long one watch lasts before it is renewed: shorter than load balancers cut idle ones.
 pub const WATCH_SECONDS: u32 = 200;
 
@@ -41,6 +41,9 @@ pub struct NamedObjects {
     changes: mpsc::UnboundedSender<Named>,
     known: Mutex<HashMap<Named, Entry>>,
 }
+
+/// The longest annotation that is kept, which anybody may fill: longer than any role's ARN.
+const LONGEST_ROLE: usize = 128;
 
 /// What is known of a `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,7 +261,9 @@ impl Meta {
     fn new(meta: &ObjectMeta) -> Self {
         let annotation = |name: &str| {
             let value = meta.annotations.as_ref()?.get(name)?.trim();
-            (!value.is_empty()).then(|| value.to_owned())
+            (1..=LONGEST_ROLE)
+                .contains(&value.len())
+                .then(|| value.to_owned())
         };
         Self {
             facts: SecretFacts::new(meta),

@@ -5,23 +5,22 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, pin_mut, stream};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::{Api, Client, Resource, ResourceExt};
+use futures::{Stream, StreamExt, stream};
+use kube::core::DeserializeGuard;
+use kube::{Api, Resource, ResourceExt};
 use kube_runtime::controller::{self, Action, Controller};
 use kube_runtime::reflector::{ObjectRef, Store};
-use kube_runtime::watcher::{self, Event, watcher};
+use kube_runtime::watcher::{Event, watcher};
 use kube_runtime::{Predicate, WatchStreamExt, predicates};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Dependent, Named, StoreId};
 use super::external_cloud_secret;
 use super::guard::{self, Outcome, guarded};
-use super::named::WATCH_SECONDS;
 use super::store;
+use super::watch::{FIRST, Filled, config, pruned, watch_failed};
 use crate::api::{
     CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
 };
@@ -30,8 +29,6 @@ use crate::refresh::ObjectKey;
 /// Reconciles of one kind at once. They wait for the API server only, so this bounds the requests
 /// to it, not the calls to clouds.
 const AT_ONCE: u16 = 64;
-/// How often what nobody needs any more is let go.
-const SWEEP: Duration = Duration::from_secs(60);
 
 /// An object that may not be decodable: one broken object does not hide the others.
 pub type Guarded<K> = DeserializeGuard<K>;
@@ -52,129 +49,6 @@ pub struct Woken {
     pub stores: mpsc::UnboundedReceiver<StoreId>,
     /// Objects watched by name that changed.
     pub named: mpsc::UnboundedReceiver<Named>,
-}
-
-/// Is told when a cache was filled.
-#[derive(Clone)]
-pub struct Filled(watch::Sender<BTreeSet<&'static str>>);
-
-// === impl Filled ===
-
-impl Filled {
-    /// Nothing is filled yet.
-    pub fn new() -> Self {
-        Self(watch::Sender::new(BTreeSet::new()))
-    }
-
-    fn done(&self, what: &'static str) {
-        self.0.send_if_modified(|filled| filled.insert(what));
-    }
-
-    /// Whether all of `wanted` are filled.
-    pub fn all(&self, wanted: &[&'static str]) -> bool {
-        let filled = self.0.borrow();
-        wanted.iter().all(|what| filled.contains(what))
-    }
-
-    async fn wait(&self, wanted: &[&'static str]) {
-        let mut filled = self.0.subscribe();
-        // The sender lives as long as this.
-        let _ = filled
-            .wait_for(|filled| wanted.iter().all(|what| filled.contains(what)))
-            .await;
-    }
-}
-
-impl Default for Filled {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// What has to be filled before objects are reconciled.
-pub const FIRST: [&str; 4] = ["secrets", "namespaces", "stores", "cluster stores"];
-/// What has to be filled before the operator is ready.
-pub const ALL: [&str; 5] = [
-    "secrets",
-    "namespaces",
-    "stores",
-    "cluster stores",
-    "external cloud secrets",
-];
-
-fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
-}
-
-/// Watches the managed Secrets.
-pub async fn secrets(context: Arc<Context>, client: Client, filled: Filled) {
-    let api: Api<PartialObjectMeta<Secret>> = Api::all(client);
-    let label = format!("{}={}", names::MANAGED_LABEL, names::MANAGED_VALUE);
-    let events = watcher(api, config().labels(&label));
-    follow(events, "secrets", &filled, |event| {
-        for secret in context.managed.observe(event) {
-            context.wake(&Dependency::Target(secret));
-        }
-    })
-    .await;
-}
-
-/// Watches the labels of namespaces.
-pub async fn namespaces(context: Arc<Context>, client: Client, filled: Filled) {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let mut changes = Changes::default();
-    follow(watcher(api, config()), "namespaces", &filled, |event| {
-        context.namespaces.observe(event);
-        let version = |namespace: &PartialObjectMeta<Namespace>| fingerprint(namespace.labels());
-        for name in changes.observe(event, ResourceExt::name_any, version) {
-            context.wake(&Dependency::Namespace(name));
-        }
-    })
-    .await;
-}
-
-/// Passes on changes of objects that are watched by name, and lets go of those nobody needs.
-pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<Named>) {
-    let mut sweep = tokio::time::interval(SWEEP);
-    loop {
-        tokio::select! {
-            changed = changed.recv() => match changed {
-                Some(named) => context.wake(&Dependency::Named(named)),
-                None => return,
-            },
-            _ = sweep.tick() => {
-                let needed = |named: &Named| {
-                    !context.dependencies.of(&Dependency::Named(named.clone())).is_empty()
-                };
-                context.named.retain(needed);
-            }
-        }
-    }
-}
-
-async fn follow<K>(
-    events: impl Stream<Item = watcher::Result<Event<K>>>,
-    what: &'static str,
-    filled: &Filled,
-    mut seen: impl FnMut(&Event<K>),
-) where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    let events = events.default_backoff().modify(|object| {
-        object.managed_fields_mut().clear();
-    });
-    pin_mut!(events);
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                seen(&event);
-                if matches!(event, Event::InitDone) {
-                    filled.done(what);
-                }
-            }
-            Err(error) => watch_failed(what, &error),
-        }
-    }
 }
 
 /// Reconciles `CloudSecretStore`s and `ClusterCloudSecretStore`s until `shutdown`.
@@ -309,9 +183,12 @@ pub async fn external_cloud_secrets(
         mpsc::UnboundedReceiver<ObjectKey>,
     ),
     filled: Filled,
-    shutdown: impl Future<Output = ()> + Send + Sync + 'static,
+    shutdown: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
-    filled.wait(&FIRST).await;
+    tokio::select! {
+        () = filled.wait(&FIRST) => {}
+        () = shutdown.clone() => return,
+    }
     let api: Api<Guarded<ExternalCloudSecret>> = Api::all(context.client.clone());
     let watching = Arc::clone(&context);
     let objects = reader.clone();
@@ -408,31 +285,4 @@ fn receive<T>(receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
     stream::unfold(receiver, |mut receiver| async {
         Some((receiver.recv().await?, receiver))
     })
-}
-
-/// Keeps what nobody reads out of the caches: most of an object's memory is its metadata.
-fn pruned<K>(
-    events: impl Stream<Item = watcher::Result<Event<Guarded<K>>>>,
-) -> impl Stream<Item = watcher::Result<Event<Guarded<K>>>>
-where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    events.default_backoff().modify(|object| {
-        object.managed_fields_mut().clear();
-        object
-            .annotations_mut()
-            .remove("kubectl.kubernetes.io/last-applied-configuration");
-    })
-}
-
-fn watch_failed(what: &'static str, error: &watcher::Error) {
-    // The error's own text may quote an answer that could not be decoded.
-    let reason = match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => super::reason(error),
-        watcher::Error::WatchError(status) => format!("{} ({})", status.code, status.reason),
-        watcher::Error::NoResourceVersion => "a list without resource version".to_owned(),
-    };
-    tracing::warn!(what, reason, "watch failed, it is tried again");
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use self::lifetime::Lifetime;
 use super::{Credentials, Exchanger, Identity, IdentityId};
@@ -22,10 +22,6 @@ use crate::provider::{CallError, Class, Random};
 
 /// How long one exchange may take, the token it needs included.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long credentials are held that nobody asks for, and how often such are looked for.
-const IDLE: SignedDuration = SignedDuration::from_hours(2);
-const SWEEP: SignedDuration = SignedDuration::from_mins(10);
 
 /// Is told of every exchange: the kind of source, and how it ended.
 pub type OnRenewal = Arc<dyn Fn(&'static str, Result<(), Class>) + Send + Sync>;
@@ -39,19 +35,12 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Random,
     on_renewal: OnRenewal,
-    entries: Mutex<Entries>,
-}
-
-#[derive(Default)]
-struct Entries {
-    known: HashMap<IdentityId, Entry>,
-    swept: Option<Timestamp>,
+    entries: Mutex<HashMap<IdentityId, Entry>>,
 }
 
 #[derive(Default)]
 struct Entry {
     base: Option<IdentityId>,
-    used: Option<Timestamp>,
     held: Option<Held>,
     flight: Option<Flight>,
 }
@@ -94,11 +83,8 @@ impl CredentialCache {
         let flight = {
             let now = self.0.clock.now();
             let mut entries = self.0.entries();
-            let entry = entries.known.entry(identity.id()).or_default();
-            entry.used = Some(now);
+            let entry = entries.entry(identity.id()).or_default();
             entry.base = identity.base().map(|base| base.id());
-            entries.sweep(now);
-            let entry = entries.known.entry(identity.id()).or_default();
             if entry.held.is_none() {
                 entry.held = identity.fixed().map(Held::forever);
             }
@@ -117,7 +103,7 @@ impl CredentialCache {
 
     /// Drops `failed`, credentials that the cloud refused, if they are still the held ones.
     pub fn discard(&self, identity: &IdentityId, failed: &Arc<Credentials>) {
-        if let Some(entry) = self.0.entries().known.get_mut(identity) {
+        if let Some(entry) = self.0.entries().get_mut(identity) {
             entry
                 .held
                 .take_if(|held| Arc::ptr_eq(&held.credentials, failed));
@@ -132,17 +118,17 @@ impl CredentialCache {
         for id in live {
             let mut next = Some(*id);
             while let Some(id) = next.take() {
-                next = entries.known.get(&id).and_then(|entry| entry.base);
+                next = entries.get(&id).and_then(|entry| entry.base);
                 kept.extend(next);
             }
         }
         let keep = |id: &IdentityId, entry: &Entry| kept.contains(id) || entry.flight.is_some();
-        entries.known.retain(|id, entry| keep(id, entry));
+        entries.retain(|id, entry| keep(id, entry));
     }
 
     /// How many identities are held.
     pub fn len(&self) -> usize {
-        self.0.entries().known.len()
+        self.0.entries().len()
     }
 
     /// Whether no identity is held.
@@ -169,7 +155,7 @@ impl CredentialCache {
 // === impl Inner ===
 
 impl Inner {
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<IdentityId, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,7 +198,7 @@ impl Inner {
     fn land(&self, identity: &Identity, outcome: Result<Credentials, CallError>) -> Outcome {
         let now = self.clock.now();
         let outcome = outcome.map(Arc::new);
-        if let Some(entry) = self.entries().known.get_mut(&identity.id()) {
+        if let Some(entry) = self.entries().get_mut(&identity.id()) {
             entry.flight = None;
             match &outcome {
                 Ok(credentials) => entry.held = Some(self.hold(credentials, now)),
@@ -245,21 +231,6 @@ impl Inner {
             Ok(()) => f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX),
             Err(_) => 0.0,
         }
-    }
-}
-
-// === impl Entries ===
-
-impl Entries {
-    /// Now and then drops what nobody has asked for in a long time: secrets are not kept for nothing.
-    fn sweep(&mut self, now: Timestamp) {
-        if (self.swept).is_some_and(|swept| now.duration_since(swept) < SWEEP) {
-            return;
-        }
-        self.swept = Some(now);
-        let idle = |used: Timestamp| now.duration_since(used) > IDLE;
-        self.known
-            .retain(|_, entry| entry.flight.is_some() || !entry.used.is_some_and(idle));
     }
 }
 

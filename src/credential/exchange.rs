@@ -48,8 +48,10 @@ pub trait Exchanger: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Credentials, CallError>>;
 
     /// Whether `error`, of an exchange with base credentials, means that the cloud does not accept
-    /// these any more.
-    fn refuses_the_base(&self, error: &CallError) -> bool;
+    /// these any more. An exchanger that knows no bases never says so.
+    fn refuses_the_base(&self, _error: &CallError) -> bool {
+        false
+    }
 }
 
 /// The exchange with the clouds' token services.

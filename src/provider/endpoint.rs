@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use reqwest::Url;
+use url::Url;
 
 const LONGEST_URL: usize = 512;
 const LONGEST_REGION: usize = 40;

@@ -1,5 +1,4 @@
-//! What answers mean: for the rows, for the batch they travelled in, and for the identity that
-//! asked. Pure, like the rest of the table.
+//! What answers mean for the rows that asked. Pure, like the rest of the table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::CallFailure;
-use super::group::{Batch, Purpose, Search};
 use super::ladder::{NextTry, next_try};
 use super::row::{Failure, GroupId, Held, Place, RowId, Seen};
 use super::schedule::until;
-use super::table::{Departure, KEEP, Now, Park, Table};
-use crate::credential::IdentityId;
+use super::search::Fared;
+use super::table::{Departure, KEEP, Now, Table};
 use crate::provider::{CallError, Class};
 
 /// How long a row that made a batch fail travels alone.
-const ALONE: Duration = Duration::from_secs(3_600);
+const ALONE: Duration = Duration::from_hours(1);
 
 /// What came back for a batch: an answer for each of its rows, or one failure for all.
 pub(super) type BatchResult = Result<Vec<Result<Arc<Held>, CallError>>, CallFailure>;
@@ -31,194 +29,81 @@ impl Table {
             origin,
             batch,
             sent,
+            probe,
             ..
         } = departure;
         self.in_flight -= 1;
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
         }
-        let identity = origin.identity.id();
-        if let Some(park) = self.parked.get_mut(&identity) {
-            park.probing = false;
+        for id in &batch {
+            if let Some(row) = self.rows.get_mut(id) {
+                row.place = Place::Resting;
+            }
         }
-        let again = self.land(&batch.rows);
+        let identity = origin.identity.id();
+        if probe {
+            let works = match &result {
+                Ok(_) => true,
+                Err(CallFailure::Call(error)) => proves_identity(error.class),
+                Err(CallFailure::Identity(_)) => false,
+            };
+            self.end_probe(identity, works);
+        }
         match result {
             Err(CallFailure::Identity(error)) => {
-                for row in &batch.rows {
-                    self.fail(*row, &error, sent, true, now);
-                }
-                self.end_search(group_id, &batch, false, now.at);
-                self.park(identity, error, now);
+                self.identity_failed(identity, &batch, error, probe, sent, now);
             }
             Err(CallFailure::Call(error)) => {
-                if proves_identity(error.class) {
-                    self.unpark(identity, now);
-                }
-                self.whole_batch_failed(group_id, &batch, &error, sent, now);
+                self.batch_failed(group_id, &batch, error, sent, now);
             }
             Ok(answers) => {
-                self.unpark(identity, now);
                 if let Some(group) = self.groups.get_mut(&group_id) {
-                    group.dark = false;
+                    group.was_answered(sent);
                 }
-                self.end_search(group_id, &batch, true, now.at);
-                for (row, answer) in batch.rows.iter().zip(answers) {
-                    self.row_answered(group_id, *row, &batch, answer, sent, now);
+                let alone = batch.len() == 1;
+                for (row, answer) in batch.iter().zip(answers) {
+                    self.row_answered(group_id, *row, alone, answer, sent, now);
                 }
             }
         }
-        for (row, namespace) in again {
-            self.hurry(row, &namespace, now.at);
+        for row in &batch {
+            self.ask_again(*row, now);
+        }
+        if probe {
+            self.note_identity(identity, now.at);
         }
         self.note(group_id, now.at);
         self.drop_group(group_id);
-    }
-
-    /// Brings rows back from a call; returns those that are wanted again at once.
-    fn land(&mut self, rows: &[RowId]) -> Vec<(RowId, Arc<str>)> {
-        let mut wanted = Vec::new();
-        for id in rows {
-            let Some(row) = self.rows.get_mut(id) else {
-                continue;
-            };
-            let again = matches!(row.place, Place::InFlight { again: true, .. });
-            row.place = Place::Resting;
-            let waiter = row
-                .waiters
-                .last()
-                .and_then(|waiter| self.objects.get(waiter));
-            if let Some(object) = waiter.filter(|_| again) {
-                wanted.push((*id, Arc::clone(&object.key.namespace)));
-            }
-        }
-        wanted
     }
 
     fn row_answered(
         &mut self,
         group: GroupId,
         row: RowId,
-        batch: &Batch,
+        alone: bool,
         answer: Result<Arc<Held>, CallError>,
         sent: Instant,
         now: Now,
     ) {
-        let alone = batch.rows.len() == 1;
         match answer {
-            Ok(held) => self.succeed(row, held, now),
+            Ok(held) => {
+                self.succeed(row, held, now);
+                self.settle(group, row, Some(Fared::Well), now);
+            }
             // A batch's word that a name is missing is not enough: it is read singly first.
             Err(error) if error.class == Class::NotFound && !alone => {
-                self.part(group, vec![row], Purpose::Halve);
+                self.keep_alone(row, now.at);
+                self.part(group, vec![row]);
             }
             Err(error) => {
-                if alone && batch.purpose == Purpose::Halve {
-                    self.keep_alone(row, now.at);
-                }
-                self.fail(row, &error, sent, false, now);
+                self.fail(row, &Arc::new(error), sent, now);
+                self.settle(group, row, Some(Fared::Refused), now);
             }
         }
     }
 
-    fn whole_batch_failed(
-        &mut self,
-        group_id: GroupId,
-        batch: &Batch,
-        error: &CallError,
-        sent: Instant,
-        now: Now,
-    ) {
-        let rows = &batch.rows;
-        let refused = matches!(
-            error.class,
-            Class::NotFound | Class::Denied | Class::Invalid
-        );
-        let Some(group) = self.groups.get_mut(&group_id) else {
-            return;
-        };
-        if refused {
-            group.dark = false;
-        }
-        if error.class == Class::Throttled {
-            let wait = match next_try(error, 1, Duration::ZERO) {
-                NextTry::After(wait) => wait,
-                NextTry::NextSlot | NextTry::OnChange => Duration::ZERO,
-            };
-            group.paused_until = Some(now.at + wait);
-        }
-        if rows.len() > 1 && refused {
-            let (front, back) = rows.split_at(rows.len() / 2);
-            self.part(group_id, front.to_vec(), Purpose::Halve);
-            self.part(group_id, back.to_vec(), Purpose::Halve);
-            return;
-        }
-        let unclear = matches!(error.class, Class::Unavailable | Class::Protocol);
-        if rows.len() > 1 && unclear && !group.dark && group.search.is_none() {
-            group.search = Some(Search {
-                left: rows.len(),
-                ..Search::default()
-            });
-            for row in rows {
-                self.part(group_id, vec![*row], Purpose::Isolate);
-            }
-            return;
-        }
-        self.end_search(group_id, batch, !unclear, now.at);
-        for row in rows {
-            if batch.purpose == Purpose::Halve && refused {
-                self.keep_alone(*row, now.at);
-            }
-            self.fail(*row, error, sent, false, now);
-        }
-    }
-
-    /// Notes how one row of a search fared. Only when others were answered meanwhile is a row that
-    /// was not to blame; when nobody was, it is the endpoint.
-    fn end_search(&mut self, group_id: GroupId, batch: &Batch, answered: bool, now: Instant) {
-        if batch.purpose != Purpose::Isolate {
-            return;
-        }
-        let Some(group) = self.groups.get_mut(&group_id) else {
-            return;
-        };
-        let Some(search) = group.search.as_mut() else {
-            return;
-        };
-        search.left = search.left.saturating_sub(batch.rows.len());
-        search.succeeded |= answered;
-        if !answered {
-            search.failed.extend(&batch.rows);
-        }
-        if search.left > 0 {
-            return;
-        }
-        let Some(search) = group.search.take() else {
-            return;
-        };
-        group.dark = !search.succeeded;
-        if search.succeeded {
-            for row in search.failed {
-                self.keep_alone(row, now);
-            }
-        }
-    }
-
-    fn part(&mut self, group: GroupId, rows: Vec<RowId>, purpose: Purpose) {
-        for id in &rows {
-            let Some(row) = self.rows.get_mut(id) else {
-                continue;
-            };
-            row.place = Place::Queued;
-            let due = row.due;
-            if let (Some(group), Some(due)) = (self.groups.get_mut(&group), due) {
-                group.queue.remove(&(due, *id));
-            }
-        }
-        if let Some(group) = self.groups.get_mut(&group) {
-            group.parts.push_back(Batch { rows, purpose });
-        }
-    }
-
-    fn keep_alone(&mut self, row: RowId, now: Instant) {
+    pub(super) fn keep_alone(&mut self, row: RowId, now: Instant) {
         if let Some(row) = self.rows.get_mut(&row) {
             row.single_until = Some(now + ALONE);
         }
@@ -228,160 +113,117 @@ impl Table {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
-        row.place = Place::Resting;
-        if row.failure.take().is_some() {
+        if let Some(failure) = row.failure.take() {
             row.epoch += 1;
+            if failure.error.class == Class::NotFound {
+                // It did no batch any harm; it was only not there.
+                row.single_until = None;
+            }
         }
-        let version = held.fetched.version.as_deref().map(Arc::from);
+        let version = held.fetched.version.as_deref();
+        let known = row.seen.take().and_then(|seen| seen.version);
         row.seen = Some(Seen {
             digest: held.digest,
-            version,
+            version: known
+                .filter(|known| version == Some(&**known))
+                .or_else(|| version.map(Arc::from)),
         });
-        row.fetched = Some(now.wall);
-        let mut unapplied = false;
+        row.fetched = Some(now.at);
         for subscriber in &row.subscribers {
             let differs = subscriber.applied != Some(held.digest);
-            unapplied |= differs;
             if differs || subscriber.seen_epoch != row.epoch {
                 self.wakes.insert(subscriber.object);
             }
         }
-        if unapplied {
+        let wanted = !row.waiters.is_empty() || !row.is_applied(held.digest);
+        row.value = None;
+        if wanted && held.sent + KEEP > now.at {
             row.value = Some(Arc::clone(&held));
-            self.keeping.insert((now.at + KEEP, id));
+            self.keeping.insert((held.sent + KEEP, id));
         }
-        let slots = row.slots();
-        row.scheduled = Some(slots);
-        let due = now.at + until(now.wall, slots.next_after_fetch(now.wall));
-        let sent = held.sent;
-        self.set_due(id, Some(due), now.at);
-        self.answer_waiters(id, sent, &Ok(held));
+        row.scheduled = Some(row.interval);
+        let slot = row.slots().next_after_fetch(now.wall);
+        self.set_due(id, Some(now.at + until(now.wall, slot)), now.at);
+        self.answer_waiters(id, held.sent, &Ok(held), now.at);
     }
 
-    fn fail(&mut self, id: RowId, error: &CallError, sent: Instant, parked: bool, now: Now) {
+    /// Takes in a failed read of a row.
+    pub(super) fn fail(&mut self, id: RowId, error: &Arc<CallError>, sent: Instant, now: Now) {
+        let failures = self.blame(id, error, sent, now);
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
         row.place = Place::Resting;
-        row.value = None;
-        let same = |old: &CallError| old.class == error.class && old.code() == error.code();
-        let failure = match row.failure.take().filter(|old| same(&old.error)) {
-            Some(old) => Failure {
-                count: old.count.saturating_add(1),
-                at: now.at,
-                parked,
-                ..old
-            },
-            None => {
-                row.epoch += 1;
-                Failure {
-                    error: Arc::new(error.clone()),
-                    count: 1,
-                    at: now.at,
-                    parked,
-                }
+        row.scheduled = Some(row.interval);
+        let due = match next_try(error, failures, row.interval) {
+            NextTry::NextSlot => {
+                let slot = row.slots().next_after_fetch(now.wall);
+                Some(now.at + until(now.wall, slot))
             }
+            NextTry::After(wait) => Some(now.at + wait),
+            NextTry::OnChange => None,
+        };
+        self.set_due(id, due, now.at);
+    }
+
+    /// Notes a failure and answers those who wait for the row; says how many there were in a row.
+    pub(super) fn blame(
+        &mut self,
+        id: RowId,
+        error: &Arc<CallError>,
+        sent: Instant,
+        now: Now,
+    ) -> u32 {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return 1;
+        };
+        row.value = None;
+        let old = row.failure.take();
+        let failure = if let Some(mut old) = old.filter(|old| same_kind(&old.error, error)) {
+            old.count = old.count.saturating_add(1);
+            old.at = now.at;
+            old
+        } else {
+            row.epoch += 1;
+            Box::new(Failure {
+                error: Arc::clone(error),
+                count: 1,
+                at: now.at,
+            })
         };
         for subscriber in &row.subscribers {
             if subscriber.seen_epoch != row.epoch {
                 self.wakes.insert(subscriber.object);
             }
         }
-        let slots = row.slots();
-        let due = match next_try(error, failure.count, row.interval()) {
-            NextTry::NextSlot => Some(now.at + until(now.wall, slots.next_after_fetch(now.wall))),
-            NextTry::After(wait) => Some(now.at + wait),
-            NextTry::OnChange => None,
-        };
         let answer = Err(Arc::clone(&failure.error));
-        row.scheduled = Some(slots);
+        let failures = failure.count;
         row.failure = Some(failure);
-        self.set_due(id, due, now.at);
-        self.answer_waiters(id, sent, &answer);
+        self.answer_waiters(id, sent, &answer, now.at);
+        failures
     }
 
-    /// Parks an identity: what is due or wanted under it fails with it, and one probe goes out when
-    /// its time has come.
-    fn park(&mut self, identity: IdentityId, error: CallError, now: Now) {
-        let failures = self.parked.get(&identity).map_or(0, |park| park.failures) + 1;
-        let wait = match next_try(&error, failures, Duration::ZERO) {
-            NextTry::After(wait) => wait,
-            NextTry::NextSlot => Duration::from_secs(60),
-            NextTry::OnChange => ALONE,
-        };
-        let first = match self.parked.remove(&identity) {
-            Some(old) if old.error.code() == error.code() => old.error,
-            _ => Arc::new(error.clone()),
-        };
-        let until = now.at + wait;
-        let park = Park {
-            error: first,
-            failures,
-            until,
-            probing: false,
-        };
-        self.parked.insert(identity, park);
-        let groups: Vec<GroupId> = self.groups_of(identity);
-        for group_id in groups {
-            let Some(group) = self.groups.get_mut(&group_id) else {
-                continue;
-            };
-            group.search = None;
-            let mut rows: Vec<RowId> = group.parts.drain(..).flat_map(|part| part.rows).collect();
-            rows.extend(group.fast.clear());
-            rows.extend(
-                group
-                    .queue
-                    .iter()
-                    .take_while(|(due, _)| *due <= now.at)
-                    .map(|(_, id)| *id),
-            );
-            for row in rows {
-                // Whatever waits for the row is answered: the probe is the identity's, not theirs.
-                self.fail(row, &error, now.at, true, now);
-            }
-            let parked: Vec<RowId> = self.parked_rows(group_id);
-            for row in parked {
-                self.set_due(row, Some(until), now.at);
-            }
-            self.note(group_id, now.at);
-        }
-    }
-
-    /// The identity works: what failed for its sake is due at once.
-    fn unpark(&mut self, identity: IdentityId, now: Now) {
-        if self.parked.remove(&identity).is_none() {
+    /// Sends for a row again that somebody wants read later than it was.
+    fn ask_again(&mut self, id: RowId, now: Now) {
+        let Some(row) = self.rows.get(&id) else {
             return;
-        }
-        for group in self.groups_of(identity) {
-            for row in self.parked_rows(group) {
-                self.set_due(row, Some(now.at), now.at);
-            }
-            self.note(group, now.at);
-        }
-    }
-
-    fn groups_of(&self, identity: IdentityId) -> Vec<GroupId> {
-        let belongs = |group: &super::group::Group| group.origin.identity.id() == identity;
-        self.groups
-            .iter()
-            .filter(|(_, group)| belongs(group))
-            .map(|(id, _)| *id)
-            .collect()
-    }
-
-    fn parked_rows(&self, group: GroupId) -> Vec<RowId> {
-        let parked = |row: &super::row::Row| {
-            row.group == group
-                && row.place == Place::Resting
-                && row.failure.as_ref().is_some_and(|failure| failure.parked)
         };
-        self.rows
-            .iter()
-            .filter(|(_, row)| parked(row))
-            .map(|(id, _)| *id)
-            .collect()
+        let Some(waiter) = row.waiters.last().filter(|_| row.place == Place::Resting) else {
+            return;
+        };
+        if let Some((error, until)) = self.parked(row.group) {
+            self.fail_parked(id, &error, until, now.at, now);
+        } else if let Some(object) = self.objects.get(waiter) {
+            let namespace = Arc::clone(&object.key.namespace);
+            self.hurry(id, &namespace, now.at);
+        }
     }
+}
+
+/// Whether two failures tell the same story. A cloud that does not answer does so in many ways.
+pub(super) fn same_kind(one: &CallError, other: &CallError) -> bool {
+    let passing = matches!(one.class, Class::Unavailable | Class::Throttled);
+    one.class == other.class && (passing || one.code() == other.code())
 }
 
 /// Whether an answer of this class shows that the cloud accepted the identity.

@@ -101,7 +101,7 @@ impl Caller {
                         return Err(CallFailure::Call(error));
                     };
                     let wait = error.retry_after.map_or(wait, |hint| wait.max(hint));
-                    if Instant::now() + wait >= deadline {
+                    if wait >= deadline.saturating_duration_since(Instant::now()) {
                         return Err(CallFailure::Call(error));
                     }
                     tokio::time::sleep(wait).await;

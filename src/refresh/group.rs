@@ -1,112 +1,45 @@
 //! Rows that may share a batch: one identity at one address, with its queue, its fast lane and its
 //! batches in flight. Choosing the next batch is pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::Origin;
+use super::lane::FastLane;
 use super::row::{Row, RowId};
+use super::search::Search;
+use crate::credential::IdentityId;
 
 /// How many of the rows that are due next are looked at to top a batch up.
 const LOOK_AHEAD: usize = 64;
 
-/// Why a batch leaves, which decides what its failure means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Rows that were due or wanted.
-    Refresh,
-    /// Part of a batch that was refused as a whole, cut until the culprit is alone.
-    Halve,
-    /// One row of a batch that failed without a refusal, tried alone to spare its neighbours.
-    Isolate,
-}
-
-/// A batch to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub rows: Vec<RowId>,
-    pub purpose: Purpose,
-}
-
-/// A running search for the rows that made a whole batch fail without a refusal.
-#[derive(Debug, Default)]
-pub(super) struct Search {
-    pub left: usize,
-    pub succeeded: bool,
-    pub failed: Vec<RowId>,
-}
+/// The rows of one call.
+pub(super) type Batch = Vec<RowId>;
 
 /// Rows of one origin.
 #[derive(Debug)]
 pub(super) struct Group {
     pub origin: Arc<Origin>,
     pub rows: usize,
+    /// Resting rows by due time.
     pub queue: BTreeSet<(Instant, RowId)>,
     pub fast: FastLane,
     pub parts: VecDeque<Batch>,
     pub in_flight: usize,
     /// Until when nothing leaves, because the cloud asked for it.
     pub paused_until: Option<Instant>,
-    pub search: Option<Search>,
-    /// The endpoint answers nobody, so a failed batch says nothing about its rows.
+    pub searches: Vec<Search>,
+    /// The endpoint answers nobody: a failed batch says nothing about its rows, and one batch at a
+    /// time is enough to see when that ends.
     pub dark: bool,
+    /// When the last call that was answered had been sent.
+    pub answered: Option<Instant>,
+    /// How many reads of single rows left after that and were not answered.
+    pub silent: u32,
     /// What is noted for the group in the agenda.
     pub noted: Option<Instant>,
-}
-
-/// Rows that somebody waits for, served round-robin by namespace.
-#[derive(Debug, Default)]
-pub(super) struct FastLane {
-    turns: VecDeque<Arc<str>>,
-    waiting: BTreeMap<Arc<str>, VecDeque<RowId>>,
-}
-
-// === impl FastLane ===
-
-impl FastLane {
-    pub fn push(&mut self, namespace: &Arc<str>, row: RowId) {
-        let queue = self.waiting.entry(Arc::clone(namespace)).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(Arc::clone(namespace));
-        }
-        queue.push_back(row);
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.turns.is_empty()
-    }
-
-    pub fn len(&self) -> usize {
-        self.waiting.values().map(VecDeque::len).sum()
-    }
-
-    pub fn clear(&mut self) -> Vec<RowId> {
-        self.turns.clear();
-        std::mem::take(&mut self.waiting)
-            .into_values()
-            .flatten()
-            .collect()
-    }
-
-    /// The next row by turn, if `wanted` takes it; otherwise it keeps its turn.
-    fn pop_if(&mut self, wanted: impl FnOnce(RowId) -> bool) -> Option<RowId> {
-        let namespace = self.turns.front()?;
-        let queue = self.waiting.get_mut(namespace)?;
-        let row = *queue.front()?;
-        if !wanted(row) {
-            return None;
-        }
-        queue.pop_front();
-        let namespace = self.turns.pop_front()?;
-        if queue.is_empty() {
-            self.waiting.remove(&namespace);
-        } else {
-            self.turns.push_back(namespace);
-        }
-        Some(row)
-    }
 }
 
 // === impl Group ===
@@ -121,54 +54,62 @@ impl Group {
             parts: VecDeque::new(),
             in_flight: 0,
             paused_until: None,
-            search: None,
+            searches: Vec::new(),
             dark: false,
+            answered: None,
+            silent: 0,
             noted: None,
         }
     }
 
+    pub fn identity(&self) -> IdentityId {
+        self.origin.identity.id()
+    }
+
     /// When the group has something to send, if it may.
     pub fn next_time(&self, now: Instant, most_in_flight: usize) -> Option<Instant> {
-        if self.in_flight >= most_in_flight {
+        let most = if self.dark { 1 } else { most_in_flight };
+        if self.in_flight >= most {
             return None;
         }
         let wanted = if self.parts.is_empty() && self.fast.is_empty() {
             self.queue.first().map(|(due, _)| *due)
         } else {
-            Some(now)
+            // It keeps the place in the agenda that it got when it was first wanted.
+            Some(self.noted.map_or(now, |noted| noted.min(now)))
         };
         wanted.map(|time| self.paused_until.map_or(time, |paused| time.max(paused)))
     }
 
     /// Takes the next batch: parts of a failed one first, then the fast lane, then what is due,
-    /// topped up with rows that are due so soon that a fetch now satisfies their slot.
-    pub fn take(&mut self, rows: &HashMap<RowId, Row>, now: Instant) -> Option<Batch> {
-        if let Some(part) = self.parts.pop_front() {
-            return Some(part);
+    /// topped up with rows that are due so soon that a fetch now satisfies their slot. None means
+    /// that nothing is wanted or due.
+    pub fn take(&mut self, rows: &HashMap<RowId, Box<Row>>, now: Instant) -> Option<Batch> {
+        while let Some(mut part) = self.parts.pop_front() {
+            part.retain(|id| rows.contains_key(id));
+            if !part.is_empty() {
+                return Some(part);
+            }
         }
-        let provider = Arc::clone(&self.origin);
-        let most = provider.provider.capabilities().batch.max(1);
+        let provider = Arc::clone(&self.origin.provider);
+        let most = provider.capabilities().batch.max(1);
         let sociable = |id: RowId| {
             rows.get(&id)
-                .is_some_and(|row| row.sociable(now) && provider.provider.batchable(&row.key))
+                .is_some_and(|row| row.sociable(now) && provider.batchable(&row.key))
         };
+        let gone = |id: RowId| !rows.contains_key(&id);
         let mut taken = Vec::new();
         while taken.len() < most {
             let alone = taken.is_empty();
-            let gone = |id: &RowId| !rows.contains_key(id);
-            let Some(row) = self.fast.pop_if(|id| alone || gone(&id) || sociable(id)) else {
+            let Some(row) = self.fast.pop_if(|id| alone || gone(id) || sociable(id)) else {
                 break;
             };
-            if gone(&row) {
+            if gone(row) {
                 continue;
             }
-            self.forget_due(rows, row);
             taken.push(row);
             if !sociable(row) {
-                return Some(Batch {
-                    rows: taken,
-                    purpose: Purpose::Refresh,
-                });
+                return Some(taken);
             }
         }
         let soon: Vec<(Instant, RowId)> = self.queue.iter().take(LOOK_AHEAD).copied().collect();
@@ -176,36 +117,53 @@ impl Group {
             if taken.len() >= most {
                 break;
             }
-            let Some(row) = rows.get(&id) else { continue };
-            let early = if row.failure.is_some() {
-                now
-            } else {
-                now + row.slots().early()
+            let Some(row) = rows.get(&id) else {
+                self.queue.remove(&(due, id));
+                continue;
             };
             let overdue = due <= now;
-            if taken.is_empty() && overdue && !sociable(id) {
-                self.queue.remove(&(due, id));
-                return Some(Batch {
-                    rows: vec![id],
-                    purpose: Purpose::Refresh,
-                });
+            if taken.is_empty() && !overdue {
+                break;
             }
-            let due_enough = overdue || (!taken.is_empty() && due <= early);
-            if due_enough && sociable(id) {
+            if !sociable(id) {
+                if taken.is_empty() {
+                    self.queue.remove(&(due, id));
+                    return Some(vec![id]);
+                }
+                continue;
+            }
+            if overdue || (row.failure.is_none() && due <= now + row.slots().early()) {
                 self.queue.remove(&(due, id));
                 taken.push(id);
             }
         }
-        (!taken.is_empty()).then_some(Batch {
-            rows: taken,
-            purpose: Purpose::Refresh,
-        })
+        (!taken.is_empty()).then_some(taken)
     }
 
-    /// Removes a row's due time from the queue, because it leaves early.
-    pub fn forget_due(&mut self, rows: &HashMap<RowId, Row>, id: RowId) {
-        if let Some(due) = rows.get(&id).and_then(|row| row.due) {
-            self.queue.remove(&(due, id));
+    /// Notes that a call sent at `sent` was answered, with whatever.
+    pub fn was_answered(&mut self, sent: Instant) {
+        self.answered = self.answered.max(Some(sent));
+        self.dark = false;
+        self.silent = 0;
+    }
+
+    /// Whether anything sent at `sent` or later was answered.
+    pub fn has_answered(&self, sent: Instant) -> bool {
+        self.answered >= Some(sent)
+    }
+
+    /// Takes out every row that is wanted or due.
+    pub fn give_up(&mut self, now: Instant) -> Vec<RowId> {
+        self.searches.clear();
+        let mut rows: Vec<RowId> = self.parts.drain(..).flatten().collect();
+        rows.extend(self.fast.drain());
+        while let Some((due, id)) = self.queue.pop_first() {
+            if due > now {
+                self.queue.insert((due, id));
+                break;
+            }
+            rows.push(id);
         }
+        rows
     }
 }

@@ -1,5 +1,6 @@
 //! The shell around the table: it waits for the next due time, sends batches, and wakes objects.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +13,11 @@ use tokio::time::Instant;
 use super::answer::BatchResult;
 use super::call::{CallFailure, Caller};
 use super::row::Held;
-use super::table::{Departure, Limits, Now, Table, reference_parts};
+use super::subscribe::reference_parts;
+use super::table::{Departure, Limits, Now, Table};
 use super::{Join, Joined, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
+use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey, Domain};
 use crate::provider::{CallError, Class, Fetched, RemoteKey};
 
@@ -78,17 +81,19 @@ impl Hub {
 
     /// Forgets `object` and what only it needed.
     pub fn unsubscribe(&self, object: &ObjectKey) {
-        self.with(|table| table.unsubscribe(object));
+        let now = self.now();
+        self.with(|table| table.unsubscribe(object, now));
     }
 
     /// What is known of the object's references, in the order of its needs.
     pub fn look(&self, object: &ObjectKey) -> Vec<View> {
-        self.with(|table| table.look(object))
+        // Looking makes nothing due and wakes nobody.
+        self.lock().look(object)
     }
 
     /// Whether a value was read that is not in the object's Secret.
     pub fn behind(&self, object: &ObjectKey) -> bool {
-        self.with(|table| table.behind(object))
+        self.lock().behind(object)
     }
 
     /// Asks for the values of all the object's references.
@@ -105,6 +110,13 @@ impl Hub {
     /// Notes what the object's Secret holds now, in the order of its needs.
     pub fn applied(&self, object: &ObjectKey, digests: &[Option<Digest>]) {
         self.with(|table| table.applied(object, digests));
+    }
+
+    /// The identities that somebody reads with.
+    pub fn identities(&self) -> HashSet<IdentityId> {
+        let table = self.lock();
+        let groups = table.groups.values();
+        groups.map(|group| group.origin.identity.id()).collect()
     }
 
     /// The hub's figures.
@@ -144,9 +156,7 @@ impl Hub {
         while let Some(departure) = table.depart(now) {
             tokio::spawn(Arc::clone(self).travel(departure));
         }
-        let next = table.next_time();
-        // A time that has passed and let nothing leave waits for an arrival, which notifies.
-        next.filter(|time| *time > now.at)
+        table.next_time(now.at)
     }
 
     async fn travel(self: Arc<Self>, departure: Departure) {
@@ -199,7 +209,7 @@ impl Hub {
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -3,16 +3,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::row::{Held, ObjectId, Place, RowId};
+use super::answer::same_kind;
+use super::row::{Failure, Held, ObjectId, Place, RowId};
 use super::table::{KEEP, Now, Table};
 use super::{Join, Joined, ObjectKey};
 use crate::provider::CallError;
 
 /// One row's answer to a join.
 pub(super) type JoinAnswer = Result<Arc<Held>, Arc<CallError>>;
+
+/// How long answers may wait to be collected before they are out of date.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A join whose calls are under way, or whose answers wait to be collected.
 #[derive(Debug)]
@@ -22,15 +27,46 @@ pub(super) struct Waiting {
     since: Instant,
     answers: HashMap<RowId, JoinAnswer>,
     left: usize,
+    /// When the last answer came.
+    complete: Instant,
 }
 
 /// What a row offers to a join.
 enum Offer {
     Answer(JoinAnswer),
-    /// A call that is under way, or in the fast lane, will bring it.
+    /// A call that is under way, or wanted already, will bring it.
     Awaited,
     /// It has to be asked.
     Wanted,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// Whether the join does for `request` too.
+    fn serves(&self, request: Join) -> bool {
+        self.request.anew == request.anew && (self.request.retry || !request.retry)
+    }
+
+    fn is_out_of_date(&self, now: Instant) -> bool {
+        self.left == 0 && self.complete + PATIENCE <= now
+    }
+
+    #[cfg(test)]
+    pub fn has(&self, row: RowId) -> bool {
+        self.answers.contains_key(&row)
+    }
+
+    #[cfg(test)]
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Whether the answer to a call sent at `sent` counts. A failure always does, except to a person
+    /// who asked for another try.
+    fn takes(&self, sent: Instant, answer: &JoinAnswer) -> bool {
+        sent >= self.since || (answer.is_err() && self.request.anew.is_none())
+    }
 }
 
 // === impl Table ===
@@ -38,19 +74,22 @@ enum Offer {
 impl Table {
     /// Joins the object's rows, or collects the answers of an earlier join.
     pub fn join(&mut self, object: &ObjectKey, request: Join, now: Now) -> Joined {
+        self.expire_joins(now.at);
         let Some((id, rows)) = self.rows_of(object) else {
             return Joined::Ready(Vec::new());
         };
-        let same = |waiting: &Waiting| waiting.request.anew == request.anew;
-        let running = self
-            .objects
-            .get(&id)
-            .and_then(|o| o.waiting.as_ref())
-            .is_some_and(same);
-        if !running {
-            let waiting = self.start_join(id, &rows, request, now.at);
-            if let Some(object) = self.objects.get_mut(&id) {
-                object.waiting = Some(waiting);
+        let Some(entry) = self.objects.get_mut(&id) else {
+            return Joined::Ready(Vec::new());
+        };
+        let request = Join {
+            // A request that was served is an ordinary one from then on.
+            anew: request.anew.filter(|_| request.anew != entry.handled),
+            ..request
+        };
+        if !entry.waiting.as_ref().is_some_and(|w| w.serves(request)) {
+            let waiting = self.start_join(id, &rows, request, now);
+            if let Some(entry) = self.objects.get_mut(&id) {
+                entry.waiting = Some(Box::new(waiting));
             }
         }
         self.collect(id, &rows)
@@ -75,8 +114,29 @@ impl Table {
         }
     }
 
+    /// Lets go of answers that nobody collected; a later join asks again.
+    pub(super) fn expire_joins(&mut self, now: Instant) {
+        while let Some((time, id)) = self.collecting.pop_first() {
+            if time > now {
+                self.collecting.insert((time, id));
+                return;
+            }
+            // The entry may be that of an earlier join.
+            let old = |waiting: &mut Box<Waiting>| waiting.is_out_of_date(now);
+            if let Some(object) = self.objects.get_mut(&id) {
+                object.waiting.take_if(old);
+            }
+        }
+    }
+
     /// Hands a row's answer to those who wait for it, save those who want a later one.
-    pub(super) fn answer_waiters(&mut self, id: RowId, sent: Instant, answer: &JoinAnswer) {
+    pub(super) fn answer_waiters(
+        &mut self,
+        id: RowId,
+        sent: Instant,
+        answer: &JoinAnswer,
+        now: Instant,
+    ) {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -89,12 +149,14 @@ impl Table {
             let Some(waiting) = entry.waiting.as_mut() else {
                 continue;
             };
-            if sent < waiting.since {
+            if !waiting.takes(sent, answer) {
                 later.push(object);
             } else if waiting.answers.insert(id, answer.clone()).is_none() {
                 waiting.left -= 1;
+                waiting.complete = now;
                 if waiting.left == 0 {
                     self.wakes.insert(object);
+                    self.collecting.insert((now + PATIENCE, object));
                 }
             }
         }
@@ -108,14 +170,10 @@ impl Table {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
-        match &mut row.place {
-            Place::Queued => return,
-            Place::InFlight { again, .. } => {
-                *again = true;
-                return;
-            }
-            Place::Resting => row.place = Place::Queued,
+        if row.place != Place::Resting {
+            return;
         }
+        row.place = Place::Queued;
         let (group_id, due) = (row.group, row.due);
         if let Some(group) = self.groups.get_mut(&group_id) {
             if let Some(due) = due {
@@ -126,16 +184,17 @@ impl Table {
         self.note(group_id, now);
     }
 
-    fn start_join(&mut self, id: ObjectId, rows: &[RowId], request: Join, now: Instant) -> Waiting {
+    fn start_join(&mut self, id: ObjectId, rows: &[RowId], request: Join, now: Now) -> Waiting {
         let since = match request.anew {
-            Some(_) => now,
-            None => now.checked_sub(KEEP).unwrap_or(now),
+            Some(_) => now.at,
+            None => now.at.checked_sub(KEEP).unwrap_or(now.at),
         };
         let mut waiting = Waiting {
             request,
             since,
             answers: HashMap::new(),
             left: 0,
+            complete: now.at,
         };
         let namespace = self
             .objects
@@ -153,7 +212,7 @@ impl Table {
                 Offer::Awaited => {}
                 Offer::Wanted => {
                     if let Some(namespace) = &namespace {
-                        self.hurry(row_id, namespace, now);
+                        self.hurry(row_id, namespace, now.at);
                     }
                 }
             }
@@ -167,21 +226,17 @@ impl Table {
         waiting
     }
 
-    fn offer(&self, id: RowId, request: Join, since: Instant, now: Instant) -> Offer {
+    fn offer(&mut self, id: RowId, request: Join, since: Instant, now: Now) -> Offer {
+        if let Some(error) = self.refuse_parked(id, now) {
+            return Offer::Answer(Err(error));
+        }
         let Some(row) = self.rows.get(&id) else {
             return Offer::Wanted;
         };
-        let identity = self
-            .groups
-            .get(&row.group)
-            .map(|group| group.origin.identity.id());
-        if let Some(park) = identity.and_then(|id| self.parked.get(&id))
-            && (park.probing || park.until > now)
-        {
-            return Offer::Answer(Err(Arc::clone(&park.error)));
-        }
+        let last = |failed: &Failure| !request.retry || failed.at >= since;
         if let Some(failure) = &row.failure
-            && (!request.retry || failure.at >= since)
+            && request.anew.is_none()
+            && last(failure)
         {
             return Offer::Answer(Err(Arc::clone(&failure.error)));
         }
@@ -189,10 +244,31 @@ impl Table {
             return Offer::Answer(Ok(Arc::clone(held)));
         }
         match row.place {
-            Place::Queued => Offer::Awaited,
-            Place::InFlight { sent, .. } if sent >= since => Offer::Awaited,
-            Place::InFlight { .. } | Place::Resting => Offer::Wanted,
+            Place::Resting => Offer::Wanted,
+            // Where a call that is under way left too early, the row is asked again after it.
+            Place::Queued | Place::InFlight { .. } => Offer::Awaited,
         }
+    }
+
+    /// The failure of a row that has to wait for its identity. The row is given it too, so that the
+    /// object is woken when the identity works again.
+    fn refuse_parked(&mut self, id: RowId, now: Now) -> Option<Arc<CallError>> {
+        let row = self.rows.get(&id)?;
+        let (group, place) = (row.group, row.place);
+        if !self.is_held_back(group, now.at) {
+            return None;
+        }
+        let (error, until) = self.parked(group)?;
+        let known = |failure: &Failure| same_kind(&failure.error, &error);
+        if !row.failure.as_deref().is_some_and(known) {
+            if place == Place::Resting {
+                self.fail_parked(id, &error, until, now.at, now);
+            } else {
+                self.blame(id, &error, now.at, now);
+            }
+        }
+        let failure = self.rows.get(&id)?.failure.as_ref()?;
+        Some(Arc::clone(&failure.error))
     }
 
     fn collect(&mut self, id: ObjectId, rows: &[RowId]) -> Joined {
@@ -202,6 +278,9 @@ impl Table {
         let Some(waiting) = object.waiting.take_if(|waiting| waiting.left == 0) else {
             return Joined::Pending;
         };
+        if waiting.request.anew.is_some() {
+            object.handled = waiting.request.anew;
+        }
         Joined::Ready(
             rows.iter()
                 .filter_map(|row| waiting.answers.get(row).cloned())

@@ -6,6 +6,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::provider::{CallError, Class};
 
+/// The longest wait that a cloud may ask for: a slip on its side shall not stop us for days.
+const LONGEST_HINT: Duration = Duration::from_mins(15);
+
 /// When a failed read may be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextTry {
@@ -20,7 +23,7 @@ pub enum NextTry {
 /// When to try again after `failures` failures in a row (at least one), the last being `error`,
 /// for a reference that is refreshed every `interval`.
 pub fn next_try(error: &CallError, failures: u32, interval: Duration) -> NextTry {
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     let (first, most) = match error.class {
         Class::NotFound => return NextTry::NextSlot,
         Class::Invalid => return NextTry::OnChange,
@@ -30,7 +33,8 @@ pub fn next_try(error: &CallError, failures: u32, interval: Duration) -> NextTry
         Class::Unavailable => (Duration::from_secs(5), 5 * MINUTE),
     };
     let own = doubling(first, most, failures);
-    NextTry::After(error.retry_after.map_or(own, |hint| own.max(hint)))
+    let hint = error.retry_after.unwrap_or_default().min(LONGEST_HINT);
+    NextTry::After(own.max(hint))
 }
 
 fn doubling(first: Duration, most: Duration, failures: u32) -> Duration {
@@ -51,7 +55,7 @@ fn doubling(first: Duration, most: Duration, failures: u32) -> Duration {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn after(class: Class, failures: u32, interval: Duration) -> NextTry {
         next_try(&CallError::new(class, "x"), failures, interval)
@@ -103,5 +107,11 @@ mod tests {
             .with_retry_after(Some(Duration::from_secs(7)));
         assert_eq!(next_try(&error, 1, HOUR), seconds(7));
         assert_eq!(next_try(&error, 5, HOUR), seconds(16));
+    }
+
+    #[test]
+    fn an_absurd_hint_is_cut() {
+        let error = CallError::new(Class::Throttled, "x").with_retry_after(Some(Duration::MAX));
+        assert_eq!(next_try(&error, 1, HOUR), seconds(900));
     }
 }

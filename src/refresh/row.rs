@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::schedule::Slots;
@@ -41,8 +40,6 @@ pub(super) struct Failure {
     pub count: u32,
     /// When the last one was answered.
     pub at: Instant,
-    /// It is the identity that failed, so it ends when the identity works again.
-    pub parked: bool,
 }
 
 /// What one object wants of one row.
@@ -74,26 +71,28 @@ pub struct Held {
 pub(super) enum Place {
     /// Waiting for its due time.
     Resting,
-    /// In the fast lane.
+    /// In the fast lane, or in a part of a batch that failed.
     Queued,
-    /// Part of a batch that has left, and whether it is wanted again when that is back.
-    InFlight { sent: Instant, again: bool },
+    /// In a batch that has left.
+    InFlight { sent: Instant },
 }
 
-/// One distinct (identity, address, key, version, stage).
+/// One distinct (identity, address, key, version, stage). There may be very many, so it is small.
 #[derive(Debug)]
 pub(super) struct Row {
     pub group: GroupId,
     pub key: Arc<RemoteKey>,
     pub hash: u64,
     pub seen: Option<Seen>,
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// Moves when the outcome changes its kind; subscribers that have not seen it are woken.
     pub epoch: u32,
     /// When it was last read well.
-    pub fetched: Option<Timestamp>,
-    /// The slots its due time was taken from.
-    pub scheduled: Option<Slots>,
+    pub fetched: Option<Instant>,
+    /// The shortest interval anybody asked for.
+    pub interval: Duration,
+    /// The interval that its due time was taken from.
+    pub scheduled: Option<Duration>,
     /// When it is due; absent when only a change can help.
     pub due: Option<Instant>,
     pub place: Place,
@@ -101,6 +100,7 @@ pub(super) struct Row {
     pub single_until: Option<Instant>,
     /// The last value, for a few seconds, while somebody may want it.
     pub value: Option<Arc<Held>>,
+    /// Sorted by object.
     pub subscribers: Vec<Subscriber>,
     pub waiters: Vec<ObjectId>,
 }
@@ -121,6 +121,15 @@ impl Held {
             sent,
             total: Arc::clone(total),
         }
+    }
+
+    /// A value of no hub, for tests of what is made of values.
+    #[cfg(test)]
+    pub(crate) fn alone(value: &str, digest: Digest) -> Arc<Self> {
+        let value = value.to_owned().into();
+        let version = Some("1".to_owned());
+        let fetched = Fetched { value, version };
+        Arc::new(Self::new(fetched, digest, Instant::now(), &Arc::default()))
     }
 }
 
@@ -143,6 +152,7 @@ impl Row {
             failure: None,
             epoch: 0,
             fetched: None,
+            interval: Duration::MAX,
             scheduled: None,
             due: None,
             place: Place::Resting,
@@ -153,17 +163,8 @@ impl Row {
         }
     }
 
-    /// The shortest interval anybody asked for.
-    pub fn interval(&self) -> Duration {
-        self.subscribers
-            .iter()
-            .map(|s| s.interval)
-            .min()
-            .unwrap_or(Duration::from_secs(3_600))
-    }
-
     pub fn slots(&self) -> Slots {
-        Slots::new(self.interval(), self.hash)
+        Slots::new(self.interval, self.hash)
     }
 
     /// Whether the row may leave in a batch with others at `now`.
@@ -171,40 +172,97 @@ impl Row {
         self.single_until.is_none_or(|until| until <= now)
     }
 
+    /// Whether everybody who needs the row holds the value of `digest`.
+    pub fn is_applied(&self, digest: Digest) -> bool {
+        let applied = |subscriber: &Subscriber| subscriber.applied == Some(digest);
+        self.subscribers.iter().all(applied)
+    }
+
     pub fn subscriber(&mut self, object: ObjectId) -> Option<&mut Subscriber> {
-        let at = self
-            .subscribers
-            .binary_search_by_key(&object, |s| s.object)
-            .ok()?;
+        let at = self.position(object).ok()?;
         self.subscribers.get_mut(at)
+    }
+
+    /// What the object holds of the row, as far as known.
+    pub fn applied(&self, object: ObjectId) -> Option<Digest> {
+        let at = self.position(object).ok()?;
+        self.subscribers.get(at)?.applied
     }
 
     /// Adds or replaces a subscriber; keeps what it had seen.
     pub fn subscribe(&mut self, object: ObjectId, interval: Duration, applied: Option<Digest>) {
-        match self.subscribers.binary_search_by_key(&object, |s| s.object) {
+        let before = match self.position(object) {
             Ok(at) => {
-                self.subscribers[at].interval = interval;
+                let subscriber = &mut self.subscribers[at];
                 // What was applied is forgotten only for something newer.
-                let known = self.subscribers[at].applied;
-                self.subscribers[at].applied = applied.or(known);
+                subscriber.applied = applied.or(subscriber.applied);
+                std::mem::replace(&mut subscriber.interval, interval)
             }
             Err(at) => {
-                let seen_epoch = self.epoch;
+                if self.subscribers.is_empty() {
+                    // Most rows have one subscriber; a vector's own first step is four.
+                    self.subscribers.reserve_exact(1);
+                }
                 let subscriber = Subscriber {
                     object,
                     interval,
                     applied,
-                    seen_epoch,
+                    seen_epoch: self.epoch,
                 };
                 self.subscribers.insert(at, subscriber);
+                Duration::MAX
             }
+        };
+        if interval <= self.interval {
+            self.interval = interval;
+        } else if before == self.interval {
+            self.find_interval();
         }
     }
 
     pub fn unsubscribe(&mut self, object: ObjectId) {
-        if let Ok(at) = self.subscribers.binary_search_by_key(&object, |s| s.object) {
-            self.subscribers.remove(at);
+        if let Ok(at) = self.position(object) {
+            let left = self.subscribers.remove(at);
+            if left.interval == self.interval {
+                self.find_interval();
+            }
         }
         self.waiters.retain(|waiter| *waiter != object);
+    }
+
+    fn position(&self, object: ObjectId) -> Result<usize, usize> {
+        self.subscribers.binary_search_by_key(&object, |s| s.object)
+    }
+
+    fn find_interval(&mut self) {
+        if let Some(shortest) = self.subscribers.iter().map(|s| s.interval).min() {
+            self.interval = shortest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn a_row_at_rest_is_small() {
+        assert!(size_of::<Row>() <= 256, "{} bytes", size_of::<Row>());
+        assert!(size_of::<Subscriber>() <= 48);
+    }
+
+    #[test]
+    fn the_shortest_interval_rules_for_as_long_as_it_is_asked_for() {
+        let mut row = Row::new(GroupId(1), Arc::new(RemoteKey::named("a")), 0);
+        let seconds = |row: &Row| row.interval.as_secs();
+        row.subscribe(ObjectId(1), MINUTE, None);
+        row.subscribe(ObjectId(2), Duration::from_secs(10), None);
+        assert_eq!(seconds(&row), 10);
+        row.subscribe(ObjectId(2), Duration::from_secs(90), None);
+        assert_eq!(seconds(&row), 60);
+        row.unsubscribe(ObjectId(1));
+        assert_eq!(seconds(&row), 90);
     }
 }

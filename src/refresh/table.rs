@@ -1,7 +1,8 @@
-//! The hub's state and what may be asked of it: subscribe, look, and take the next batch.
+//! The hub's state, and how the next batch is found.
 //!
-//! Nothing here waits, calls or reads a clock. Joining is in [`join`](super::join), what answers
-//! mean in [`answer`](super::answer).
+//! Nothing here waits, calls or reads a clock. Who needs what is in [`subscribe`](super::subscribe),
+//! joining in [`join`](super::join), what answers mean in [`answer`](super::answer),
+//! [`search`](super::search) and [`park`](super::park).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,12 +14,15 @@ use tokio::time::Instant;
 
 use super::group::{Batch, Group};
 use super::join::Waiting;
+use super::park::Standing;
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
-use super::schedule::until;
-use super::{HubFigures, Need, ObjectKey, Origin, View};
+use super::{HubFigures, ObjectKey, Origin, View};
 use crate::credential::IdentityId;
-use crate::digest::{Digest, DigestKey, Domain};
-use crate::provider::{Address, CallError, RemoteKey};
+use crate::digest::{Digest, DigestKey};
+use crate::provider::{Address, RemoteKey};
+
+/// How long after its call was sent a fetched value is shared with objects that join later.
+pub(super) const KEEP: Duration = Duration::from_secs(5);
 
 /// One moment on both clocks: slots are wall-clock, waiting is monotonic.
 #[derive(Debug, Clone, Copy)]
@@ -46,15 +50,8 @@ pub(super) struct Departure {
     pub batch: Batch,
     pub keys: Vec<RemoteKey>,
     pub sent: Instant,
-}
-
-/// An identity that failed: one probe goes out at a time, its rows wait.
-#[derive(Debug)]
-pub(super) struct Park {
-    pub error: Arc<CallError>,
-    pub failures: u32,
-    pub until: Instant,
-    pub probing: bool,
+    /// It is the one call that finds out whether a parked identity works again.
+    pub probe: bool,
 }
 
 /// What an object is subscribed to.
@@ -62,7 +59,9 @@ pub(super) struct Park {
 pub(super) struct Object {
     pub key: ObjectKey,
     pub rows: Vec<RowId>,
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<Box<Waiting>>,
+    /// The last request to read anew that was answered in full.
+    pub handled: Option<u64>,
 }
 
 /// The rows, who needs them, and what is due.
@@ -70,20 +69,23 @@ pub(super) struct Object {
 pub(super) struct Table {
     pub(super) key: DigestKey,
     pub(super) limits: Limits,
-    pub(super) rows: HashMap<RowId, Row>,
+    pub(super) rows: HashMap<RowId, Box<Row>>,
     pub(super) groups: HashMap<GroupId, Group>,
     pub(super) objects: HashMap<ObjectId, Object>,
-    pub(super) parked: HashMap<IdentityId, Park>,
+    pub(super) identities: HashMap<IdentityId, Standing>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
     pub(super) wakes: BTreeSet<ObjectId>,
-    object_ids: HashMap<ObjectKey, ObjectId>,
-    row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
-    group_ids: HashMap<(IdentityId, Address), GroupId>,
-    agenda: BTreeSet<(Instant, GroupId)>,
+    /// Joins whose answers are complete, in the order in which they go out of date.
+    pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
+    pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
+    pub(super) row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
+    pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
+    /// When each group has something to send. A time may have gone stale; it is checked again.
+    pub(super) agenda: BTreeSet<(Instant, GroupId)>,
     last_id: u64,
 }
 
@@ -109,11 +111,12 @@ impl Table {
             rows: HashMap::new(),
             groups: HashMap::new(),
             objects: HashMap::new(),
-            parked: HashMap::new(),
+            identities: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
+            collecting: BTreeSet::new(),
             object_ids: HashMap::new(),
             row_ids: HashMap::new(),
             group_ids: HashMap::new(),
@@ -122,56 +125,12 @@ impl Table {
         }
     }
 
-    /// Replaces what `object` needs. Says whether these are other rows than before; a new object's
-    /// are. Rows that nobody needs any more are dropped.
-    pub fn subscribe(&mut self, object: &ObjectKey, needs: Vec<Need>, now: Now) -> bool {
-        let id = self.object_id(object);
-        let mut rows = Vec::with_capacity(needs.len());
-        for need in needs {
-            let row = self.row_id(&need);
-            // Two entries that name one row are one subscription: the shorter interval rules.
-            let repeated = rows.contains(&row);
-            let Some(state) = self.rows.get_mut(&row) else {
-                continue;
-            };
-            let known = state.subscriber(id).map(|s| s.interval);
-            let interval = match known {
-                Some(other) if repeated => other.min(need.interval),
-                _ => need.interval,
-            };
-            state.subscribe(id, interval, need.applied);
-            rows.push(row);
-            self.reschedule(row, now);
-        }
-        let Some(entry) = self.objects.get_mut(&id) else {
-            return false;
-        };
-        if entry.rows == rows {
-            return false;
-        }
-        let old = std::mem::replace(&mut entry.rows, rows.clone());
-        entry.waiting = None;
-        self.leave(id, old.iter().filter(|row| !rows.contains(row)));
-        true
-    }
-
-    /// Forgets `object` and every row that only it needed.
-    pub fn unsubscribe(&mut self, object: &ObjectKey) {
-        let Some(id) = self.object_ids.remove(object) else {
-            return;
-        };
-        let Some(entry) = self.objects.remove(&id) else {
-            return;
-        };
-        self.leave(id, entry.rows.iter());
-    }
-
     /// What is known of the object's rows, in the order of its needs, and marks it as seen.
     pub fn look(&mut self, object: &ObjectKey) -> Vec<View> {
         let Some((id, rows)) = self.rows_of(object) else {
             return Vec::new();
         };
-        let view = |row: &mut Row| {
+        let view = |row: &mut Box<Row>| {
             let epoch = row.epoch;
             if let Some(subscriber) = row.subscriber(id) {
                 subscriber.seen_epoch = epoch;
@@ -188,18 +147,14 @@ impl Table {
     }
 
     /// Whether a value was read that is not in the object's Secret.
-    pub fn behind(&mut self, object: &ObjectKey) -> bool {
-        let Some((id, rows)) = self.rows_of(object) else {
+    pub fn behind(&self, object: &ObjectKey) -> bool {
+        let id = self.object_ids.get(object);
+        let Some((id, entry)) = id.and_then(|id| Some((*id, self.objects.get(id)?))) else {
             return false;
         };
-        rows.iter().any(|row| {
-            let Some(row) = self.rows.get_mut(row) else {
-                return false;
-            };
-            let seen = row.seen.as_ref().map(|seen| seen.digest);
-            let applied = row.subscriber(id).and_then(|subscriber| subscriber.applied);
-            seen.is_some() && seen != applied
-        })
+        let rows = entry.rows.iter().filter_map(|row| self.rows.get(row));
+        let mut seen = rows.filter_map(|row| Some((row, row.seen.as_ref()?.digest)));
+        seen.any(|(row, digest)| row.applied(id) != Some(digest))
     }
 
     /// Notes what is in the object's Secret now, in the order of its needs.
@@ -207,9 +162,17 @@ impl Table {
         let Some((id, rows)) = self.rows_of(object) else {
             return;
         };
+        let filling = self.held.load(Ordering::Relaxed) > self.limits.held_bytes / 2;
         for (row, digest) in rows.iter().zip(digests) {
-            if let Some(subscriber) = self.rows.get_mut(row).and_then(|row| row.subscriber(id)) {
+            let Some(row) = self.rows.get_mut(row) else {
+                continue;
+            };
+            if let Some(subscriber) = row.subscriber(id) {
                 subscriber.applied = *digest;
+            }
+            // A value that everybody has is a convenience; where room is short, it goes.
+            if filling && row.value.as_ref().is_some_and(|v| row.is_applied(v.digest)) {
+                row.value = None;
             }
         }
     }
@@ -217,36 +180,44 @@ impl Table {
     /// The next batch to send, if one may leave now.
     pub fn depart(&mut self, now: Now) -> Option<Departure> {
         self.expire(now.at);
-        loop {
-            let full = self.held.load(Ordering::Relaxed) >= self.limits.held_bytes;
-            if self.in_flight >= self.limits.in_flight || (full && self.in_flight > 0) {
-                return None;
-            }
-            let (time, group) = *self.agenda.first()?;
-            if time > now.at {
-                return None;
-            }
+        while self.has_room() {
+            let (_, id) = *self.agenda.first().filter(|(time, _)| *time <= now.at)?;
             // What was noted may have passed by: another group may be probing the identity.
-            self.note(group, now.at);
-            if self
-                .groups
-                .get(&group)
-                .is_none_or(|g| g.noted.is_none_or(|time| time > now.at))
-            {
+            self.note(id, now.at);
+            let group = self.groups.get_mut(&id)?;
+            if group.noted.is_none_or(|time| time > now.at) {
                 continue;
             }
-            let batch = self
-                .groups
-                .get_mut(&group)
-                .and_then(|g| g.take(&self.rows, now.at));
-            if let Some(departure) = batch.and_then(|batch| self.send(group, batch, now)) {
-                return Some(departure);
+            if let Some(batch) = group.take(&self.rows, now.at) {
+                return self.send(id, batch, now);
             }
-            self.note(group, now.at);
-            if self.agenda.first().is_some_and(|(_, next)| *next == group) {
+            // What was wanted is gone. Its time is taken out, so that no mistake in a group can keep
+            // this loop from ending.
+            if let Some(time) = group.noted.take() {
+                self.agenda.remove(&(time, id));
+            }
+            self.note(id, now.at);
+            let noted = self.groups.get(&id).and_then(|group| group.noted);
+            if noted.is_some_and(|time| time <= now.at) {
+                debug_assert!(false, "a group is due and gives nothing");
                 return None;
             }
         }
+        None
+    }
+
+    /// When [`depart`](Self::depart) is worth asking again, if nothing happens before. What is due
+    /// and may not leave waits for an arrival.
+    pub fn next_time(&self, now: Instant) -> Option<Instant> {
+        let due = self.agenda.first().map(|(time, _)| *time);
+        let expiry = self.keeping.first().map(|(time, _)| *time);
+        let stale = self.collecting.first().map(|(time, _)| *time);
+        let later = |time: &Instant| *time > now;
+        [due, expiry, stale]
+            .into_iter()
+            .flatten()
+            .filter(later)
+            .min()
     }
 
     /// The table's figures, less the bytes held.
@@ -255,10 +226,12 @@ impl Table {
             rows: self.rows.len(),
             ..HubFigures::default()
         };
-        figures.parked = self.parked.len();
+        let parked = |standing: &&Standing| standing.park.is_some();
+        figures.parked = self.identities.values().filter(parked).count();
         for group in self.groups.values() {
             let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
-            figures.due += group.fast.len() + group.parts.len() + overdue.count();
+            let parts: usize = group.parts.iter().map(Vec::len).sum();
+            figures.due += group.fast.len() + parts + overdue.count();
             if let Some((due, _)) = group.queue.first() {
                 let late = now.saturating_duration_since(*due);
                 figures.oldest_overdue = figures.oldest_overdue.max(late);
@@ -277,24 +250,17 @@ impl Table {
             .collect()
     }
 
-    /// When [`depart`](Self::depart) is worth asking again, if nothing happens before.
-    pub fn next_time(&self) -> Option<Instant> {
-        let due = self.agenda.first().map(|(time, _)| *time);
-        let expiry = self.keeping.first().map(|(time, _)| *time);
-        [due, expiry].into_iter().flatten().min()
-    }
-
     /// Writes the group's next time into the agenda.
     pub(super) fn note(&mut self, id: GroupId, now: Instant) {
-        let most = self.limits.in_flight_per_group;
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
-        let park = self.parked.get(&group.origin.identity.id());
-        let next = match park {
+        let time = group.next_time(now, self.limits.in_flight_per_group);
+        let park = self.identities.get(&group.identity());
+        let next = match park.and_then(|standing| standing.park.as_ref()) {
             Some(park) if park.probing => None,
-            Some(park) => group.next_time(now, 1).map(|time| time.max(park.until)),
-            None => group.next_time(now, most),
+            Some(park) => time.map(|time| time.max(park.until)),
+            None => time,
         };
         if group.noted == next {
             return;
@@ -331,48 +297,39 @@ impl Table {
         Some((id, self.objects.get(&id)?.rows.clone()))
     }
 
-    /// Makes a healthy row due at its next slot, if the interval is not the one it was scheduled by:
-    /// subscribing again moves nothing.
-    fn reschedule(&mut self, id: RowId, now: Now) {
-        let Some(row) = self.rows.get(&id) else {
-            return;
-        };
-        let slots = row.slots();
-        if row.failure.is_some() || row.place != Place::Resting || row.scheduled == Some(slots) {
-            return;
-        }
-        let slot = row
-            .fetched
-            .map_or(slots.next_after(now.wall), |at| slots.next_after_fetch(at));
-        if let Some(row) = self.rows.get_mut(&id) {
-            row.scheduled = Some(slots);
-        }
-        self.set_due(id, Some(now.at + until(now.wall, slot)), now.at);
+    pub(super) fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
     }
 
-    fn send(&mut self, group_id: GroupId, mut batch: Batch, now: Now) -> Option<Departure> {
-        batch.rows.retain(|row| self.rows.contains_key(row));
+    /// A full hub still sends one batch at a time, so that what waits for its last value gets it.
+    fn has_room(&self) -> bool {
+        let full = self.held.load(Ordering::Relaxed) >= self.limits.held_bytes;
+        self.in_flight
+            < if full {
+                1
+            } else {
+                self.limits.in_flight.max(1)
+            }
+    }
+
+    fn send(&mut self, group_id: GroupId, batch: Batch, now: Now) -> Option<Departure> {
         let group = self.groups.get_mut(&group_id)?;
-        if batch.rows.is_empty() {
-            return None;
-        }
         group.in_flight += 1;
         self.in_flight += 1;
         let origin = Arc::clone(&group.origin);
-        if let Some(park) = self.parked.get_mut(&origin.identity.id()) {
-            park.probing = true;
-        }
-        let mut keys = Vec::with_capacity(batch.rows.len());
-        for id in &batch.rows {
+        let mut keys = Vec::with_capacity(batch.len());
+        for id in &batch {
             let Some(row) = self.rows.get_mut(id) else {
                 continue;
             };
-            row.place = Place::InFlight {
-                sent: now.at,
-                again: false,
-            };
+            if let Some(due) = row.due {
+                group.queue.remove(&(due, *id));
+            }
+            row.place = Place::InFlight { sent: now.at };
             keys.push(RemoteKey::clone(&row.key));
         }
+        let probe = self.starts_probe(origin.identity.id());
         self.note(group_id, now.at);
         Some(Departure {
             group: group_id,
@@ -380,148 +337,22 @@ impl Table {
             batch,
             keys,
             sent: now.at,
+            probe,
         })
     }
 
     /// Drops values that were kept long enough.
     fn expire(&mut self, now: Instant) {
-        while let Some((time, id)) = self
-            .keeping
-            .first()
-            .copied()
-            .filter(|(time, _)| *time <= now)
-        {
-            self.keeping.remove(&(time, id));
+        self.expire_joins(now);
+        while let Some((time, id)) = self.keeping.pop_first() {
+            if time > now {
+                self.keeping.insert((time, id));
+                return;
+            }
+            // A newer value has an entry of its own.
             if let Some(row) = self.rows.get_mut(&id) {
-                row.value = None;
+                row.value.take_if(|held| held.sent + KEEP <= now);
             }
         }
-    }
-
-    fn object_id(&mut self, object: &ObjectKey) -> ObjectId {
-        if let Some(id) = self.object_ids.get(object) {
-            return *id;
-        }
-        let id = ObjectId(self.fresh_id());
-        self.object_ids.insert(object.clone(), id);
-        self.objects.insert(
-            id,
-            Object {
-                key: object.clone(),
-                rows: Vec::new(),
-                waiting: None,
-            },
-        );
-        id
-    }
-
-    fn row_id(&mut self, need: &Need) -> RowId {
-        let origin = &need.origin;
-        let address = origin.provider.address();
-        let group = match self.group_ids.get(&(origin.identity.id(), address.clone())) {
-            Some(id) => *id,
-            None => {
-                let id = GroupId(self.fresh_id());
-                self.group_ids
-                    .insert((origin.identity.id(), address.clone()), id);
-                self.groups.insert(id, Group::new(Arc::clone(origin)));
-                id
-            }
-        };
-        let key = Arc::new(need.key.clone());
-        if let Some(id) = self.row_ids.get(&(group, Arc::clone(&key))) {
-            return *id;
-        }
-        let id = RowId(self.fresh_id());
-        let parts = reference_parts(origin, &need.key);
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        let hash = self.key.digest(Domain::Phase, &parts);
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash.as_bytes()[..8]);
-        self.rows.insert(
-            id,
-            Row::new(group, Arc::clone(&key), u64::from_be_bytes(first)),
-        );
-        self.row_ids.insert((group, key), id);
-        if let Some(group) = self.groups.get_mut(&group) {
-            group.rows += 1;
-        }
-        id
-    }
-
-    fn leave<'a>(&mut self, object: ObjectId, rows: impl Iterator<Item = &'a RowId>) {
-        for id in rows {
-            let Some(row) = self.rows.get_mut(id) else {
-                continue;
-            };
-            row.unsubscribe(object);
-            if row.subscribers.is_empty() {
-                self.drop_row(*id);
-            }
-        }
-    }
-
-    fn drop_row(&mut self, id: RowId) {
-        let Some(row) = self.rows.remove(&id) else {
-            return;
-        };
-        self.row_ids.remove(&(row.group, Arc::clone(&row.key)));
-        let Some(group) = self.groups.get_mut(&row.group) else {
-            return;
-        };
-        if let Some(due) = row.due {
-            group.queue.remove(&(due, id));
-        }
-        group.rows -= 1;
-        if group.rows == 0 {
-            self.drop_group(row.group);
-        }
-    }
-
-    /// Drops a group without rows; one with a call in flight goes when that is back.
-    pub(super) fn drop_group(&mut self, id: GroupId) {
-        let idle = |group: &Group| group.rows == 0 && group.in_flight == 0;
-        if !self.groups.get(&id).is_some_and(idle) {
-            return;
-        }
-        let Some(group) = self.groups.remove(&id) else {
-            return;
-        };
-        if let Some(noted) = group.noted {
-            self.agenda.remove(&(noted, id));
-        }
-        let identity = group.origin.identity.id();
-        self.group_ids
-            .remove(&(identity, group.origin.provider.address().clone()));
-        if !self
-            .groups
-            .values()
-            .any(|other| other.origin.identity.id() == identity)
-        {
-            self.parked.remove(&identity);
-        }
-    }
-
-    fn fresh_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
     }
 }
-
-/// What makes a reference: the parts that its digests cover besides the value.
-pub(super) fn reference_parts(origin: &Origin, key: &RemoteKey) -> Vec<Vec<u8>> {
-    let optional = |part: &Option<String>| match part {
-        Some(text) => format!("={text}").into_bytes(),
-        None => Vec::new(),
-    };
-    vec![
-        origin.identity.id().0.as_bytes().to_vec(),
-        origin.provider.address().as_str().as_bytes().to_vec(),
-        key.key.clone().into_bytes(),
-        optional(&key.version),
-        optional(&key.stage),
-    ]
-}
-
-/// How long a fetched value is kept for objects that join a little later.
-pub(super) const KEEP: Duration = Duration::from_secs(5);

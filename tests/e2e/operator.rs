@@ -60,24 +60,21 @@ impl Operator {
             .append(true)
             .open(&setup.log)
             .unwrap();
-        let watch = "\"$@\" <&- & pid=$!; trap 'kill -TERM $pid; wait $pid; exit $?' TERM; \
+        let watch = "\"$@\" <&- & pid=$!; \
+                     trap 'kill -TERM $pid; wait $pid; code=$?; kill %2; exit $code' TERM; \
                      { cat >/dev/null <&3; kill -KILL $pid 2>/dev/null; } & \
                      wait $pid; code=$?; kill %2 2>/dev/null; exit $code";
         let child = Command::new("bash")
             .args(["-c", &format!("exec 3<&0; {watch}"), "operator"])
             .arg(env!("CARGO_BIN_EXE_external-cloud-secrets"))
-            .args([
-                "run",
-                "--http-address",
-                "127.0.0.1:0",
-                "--allow-insecure-endpoints",
-            ])
+            .args(["run", "--http-address", "127.0.0.1:0"])
             .args(["--namespace", &setup.namespace])
             .args(&setup.args)
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| matches!(&**name, "PATH" | "HOME")))
             .env("KUBECONFIG", &setup.kubeconfig)
             .env("RUST_LOG", "trace")
+            .env("ALLOW_INSECURE_ENDPOINTS", "true")
             .envs(setup.env.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
@@ -95,19 +92,26 @@ impl Operator {
     pub fn stop(mut self) -> (Option<i32>, Duration) {
         let start = std::time::Instant::now();
         self.signal("TERM");
+        // Waiting closes the pipe otherwise, and then the watchdog kills.
+        let pipe = self.child.stdin.take();
         let status = self.child.wait().unwrap();
+        drop(pipe);
         (status.code(), start.elapsed())
     }
 
-    /// Stops it and starts it again, with the same log.
+    /// Stops it and starts it again, with a log of its own.
     pub async fn restart(self) -> Self {
-        let setup = self.setup.clone();
+        let setup = self.successor();
         self.stop();
-        Self::start(Setup {
-            log: next_log(&setup.log),
-            ..setup
-        })
-        .await
+        Self::start(setup).await
+    }
+
+    /// How it would be started again, with a log of its own.
+    pub fn successor(&self) -> Setup {
+        Setup {
+            log: next_log(&self.setup.log),
+            ..self.setup.clone()
+        }
     }
 
     /// Everything it has logged since its start.

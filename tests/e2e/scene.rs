@@ -1,5 +1,7 @@
 //! One test's corner of a world: a namespace, a role for it, and a store.
 
+use std::time::Duration;
+
 use cloudsim::{Filter, Role};
 use external_cloud_secrets::api::{ExternalCloudSecret, condition};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -223,8 +225,21 @@ impl<'w> Scene<'w> {
         status: &str,
         reason: &str,
     ) -> String {
+        self.wait_condition_for(SOON, name, type_, status, reason)
+            .await
+    }
+
+    /// [`wait_condition`](Self::wait_condition) with a bound of its own.
+    pub async fn wait_condition_for(
+        &self,
+        limit: Duration,
+        name: &str,
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> String {
         let what = format!("{name}: {type_}={status}/{reason}");
-        until(&what, SOON, async || {
+        until(&what, limit, async || {
             let object = self.objects().get(name).await.unwrap();
             let generation = object.metadata.generation;
             let status_now = object.status.unwrap_or_default();
@@ -250,7 +265,8 @@ impl<'w> Scene<'w> {
             name: Some(key),
             ..Filter::default()
         });
-        usize::try_from(view.total).unwrap()
+        // The ledger's totals are not kept by name.
+        view.recent.len()
     }
 
     /// Deletes an object.

@@ -15,6 +15,8 @@ pub const ACCOUNT: &str = "1000000000000001";
 pub const PROVIDER: &str = "ack-rrsa-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
+static STRICT: OnceCell<World> = OnceCell::const_new();
+static AMBIENT: OnceCell<World> = OnceCell::const_new();
 
 /// Everything a test needs.
 pub struct World {
@@ -52,12 +54,34 @@ impl World {
             .await
     }
 
+    /// The shared world whose operator calls the clouds' own hosts only, as in production.
+    pub async fn strict() -> &'static Self {
+        let env = [("ALLOW_INSECURE_ENDPOINTS", "false")];
+        STRICT.get_or_init(|| Self::own_with(&[], &env)).await
+    }
+
+    /// The shared world whose operator has an identity of its own, the token file `DIR/token` and the
+    /// role `operator`, and lets namespaced stores use it.
+    pub async fn ambient() -> &'static Self {
+        let role = format!("acs:ram::{ACCOUNT}:role/operator");
+        let provider = format!("acs:ram::{ACCOUNT}:oidc-provider/{PROVIDER}");
+        let env = [
+            ("ALIBABA_CLOUD_ROLE_ARN", &*role),
+            ("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", &*provider),
+            ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "{dir}/token"),
+            ("ALIBABA_CLOUD_STS_ENDPOINT", "{cloud}"),
+        ];
+        let args = ["--store-ambient-credentials"];
+        AMBIENT.get_or_init(|| Self::own_with(&args, &env)).await
+    }
+
     /// A world of its own, for tests that take something away or count what everybody does.
     pub async fn own() -> Self {
         Self::own_with(&[], &[]).await
     }
 
-    /// A world whose operator has these arguments and variables.
+    /// A world whose operator has these arguments and variables, in which `{cloud}` stands for the
+    /// cloud's URL and `{dir}` for the world's directory.
     pub async fn own_with(args: &[&str], env: &[(&str, &str)]) -> Self {
         let cluster = Cluster::start(Options::new(true)).await.unwrap();
         Self::new(ClusterHandle::Own(Box::new(cluster)), args, env).await
@@ -70,7 +94,11 @@ impl World {
         let home = cluster.namespace("operator").await.unwrap();
         let account = cluster.install_operator(RBAC, home.name()).await.unwrap();
         let dir = TempDir::new().unwrap();
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let here = |text: &str| {
+            let text = text.replace("{cloud}", &cloud.url());
+            text.replace("{dir}", &dir.path().to_string_lossy())
+        };
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), here(value));
         let setup = Setup {
             kubeconfig: account.kubeconfig(dir.path()).unwrap(),
             namespace: home.name().to_owned(),

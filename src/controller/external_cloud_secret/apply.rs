@@ -22,6 +22,8 @@ use crate::digest::DigestKey;
 
 /// The type of every Secret we make.
 const TYPE: &str = "Opaque";
+/// How much of another type is shown.
+const LONGEST_TYPE: usize = 100;
 /// How often a write is decided anew when somebody else was faster.
 const TRIES: usize = 3;
 
@@ -145,31 +147,48 @@ impl Wanted<'_> {
         {
             return Ok(Fate::Refused(conflict(&name, &why)));
         }
-        // What was written under a lost key, or by a hand, may hold the data already: then only the
-        // annotation is wrong, and the data stays untouched.
-        let readable = facts
-            .inputs
-            .as_ref()
-            .is_some_and(|inputs| inputs.is_under(self.key));
-        let same = !readable && {
+        // What comes from a backup, was read by another identity, written under a lost key or by a
+        // hand may hold the data already: then only what it says about itself is wrong, and the data
+        // stays untouched.
+        let other = facts.inputs.as_ref().is_some_and(|inputs| {
+            inputs.is_under(self.key) && !inputs.holds_the_same_as(self.inputs)
+        });
+        let same = !other && {
             let live = api.get(&name).await?;
             live.resource_version().as_deref() == Some(&facts.resource_version)
                 && self.inputs.holds(self.key, live_digest(self.key, &live))
         };
         let patch = self.patch(facts, !same);
-        let patched = api
-            .patch_metadata(
-                &name,
-                &PatchParams::default(),
-                &Patch::Json::<Secret>(patch),
-            )
-            .await?;
+        let (params, patch) = (PatchParams::default(), Patch::Json::<Secret>(patch));
+        let patched = match api.patch_metadata(&name, &params, &patch).await {
+            Ok(patched) => patched,
+            Err(error) => return Self::refused_for_its_type(api, &name, error).await,
+        };
         let facts = SecretFacts::new(&patched.metadata);
         Ok(if same {
             Fate::Annotated(facts)
         } else {
             Fate::Updated(facts)
         })
+    }
+
+    /// Says so where a patch failed because the Secret is of another type; else gives `error` back.
+    async fn refused_for_its_type(
+        api: &Api<Secret>,
+        name: &str,
+        error: kube::Error,
+    ) -> kube::Result<Fate> {
+        if !matches!(&error, kube::Error::Api(status) if status.code == 422) {
+            return Err(error);
+        }
+        match api.get(name).await?.type_ {
+            Some(other) if other != TYPE => {
+                let other: String = other.chars().take(LONGEST_TYPE).collect();
+                let why = format!("it is of type {other}, not {TYPE}");
+                Ok(Fate::Refused(conflict(name, &why)))
+            }
+            _ => Err(error),
+        }
     }
 
     fn patch(&self, facts: &SecretFacts, with_data: bool) -> json_patch::Patch {

@@ -12,7 +12,7 @@ use crate::secret_bytes::SecretBytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
     key_id: String,
-    inputs: String,
+    rendered: String,
     data: String,
 }
 
@@ -27,7 +27,7 @@ impl Inputs {
     pub fn new(key: &DigestKey, inputs: Digest, data: Digest) -> Self {
         Self {
             key_id: key.id().to_owned(),
-            inputs: inputs.to_string(),
+            rendered: inputs.to_string(),
             data: data.to_string(),
         }
     }
@@ -37,7 +37,7 @@ impl Inputs {
         let mut parts = text.split('.').map(str::to_owned);
         let parsed = Self {
             key_id: parts.next()?,
-            inputs: parts.next()?,
+            rendered: parts.next()?,
             data: parts.next()?,
         };
         parts.next().is_none().then_some(parsed)
@@ -50,7 +50,12 @@ impl Inputs {
 
     /// Whether the Secret was made of these inputs.
     pub fn made_of(&self, key: &DigestKey, inputs: Digest) -> bool {
-        self.is_under(key) && self.inputs == inputs.to_string()
+        self.is_under(key) && self.rendered == inputs.to_string()
+    }
+
+    /// Whether both were written, under one key, with the same data.
+    pub fn holds_the_same_as(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && self.data == other.data
     }
 
     /// Whether the Secret was written with this data.
@@ -61,7 +66,7 @@ impl Inputs {
 
 impl fmt::Display for Inputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.key_id, self.inputs, self.data)
+        write!(f, "{}.{}.{}", self.key_id, self.rendered, self.data)
     }
 }
 
@@ -145,6 +150,10 @@ mod tests {
         let inputs = Inputs::new(&key, digest, digest);
         assert_eq!(Inputs::parse(&inputs.to_string()), Some(inputs.clone()));
         assert!(inputs.made_of(&key, digest) && inputs.holds(&key, digest));
+        let renamed = Inputs::new(&key, key.digest(Domain::Data, &[b"y"]), digest);
+        assert!(renamed != inputs && renamed.holds_the_same_as(&inputs));
+        let changed = Inputs::new(&key, digest, key.digest(Domain::Data, &[b"y"]));
+        assert!(!changed.holds_the_same_as(&inputs));
         assert_eq!(Inputs::parse("made up"), None);
         assert_eq!(Inputs::parse("a.b.c.d"), None);
     }

@@ -13,9 +13,9 @@ use crate::refresh::ObjectKey;
 /// The shortest time between two repairs of one Secret; it doubles while they go on.
 const REPAIR_PAUSE: Duration = Duration::from_secs(10);
 /// The longest time between two repairs.
-const LONGEST_REPAIR_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_REPAIR_PAUSE: Duration = Duration::from_mins(5);
 /// After this long without a repair the pause starts over.
-const REPAIRS_FORGOTTEN: Duration = Duration::from_secs(600);
+const REPAIRS_FORGOTTEN: Duration = Duration::from_mins(10);
 
 /// One object's memory.
 #[derive(Debug, Default, Clone)]

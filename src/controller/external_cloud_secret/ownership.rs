@@ -61,6 +61,11 @@ impl SecretFacts {
         }
     }
 
+    /// Whether the Secret is ours by its label and annotation only, and lacks our ownerReference.
+    pub fn is_unclaimed(&self, uid: &str, namespace: &str, name: &str) -> bool {
+        self.controller.is_none() && self.ownership(uid, namespace, name) == Ownership::Ours
+    }
+
     /// Whose the Secret is, for the object `namespace/name` with `uid`.
     ///
     /// Ours is a controller ownerReference with the object's UID, or the managed label together with
@@ -130,8 +135,11 @@ mod tests {
             ),
         ];
         for (meta, ours, what) in table {
-            let ownership = SecretFacts::new(&meta).ownership("uid", "shop", "db");
+            let facts = SecretFacts::new(&meta);
+            let ownership = facts.ownership("uid", "shop", "db");
             assert_eq!(ownership == Ownership::Ours, ours, "{what}: {ownership:?}");
+            let restored = what == "a restored Secret";
+            assert_eq!(facts.is_unclaimed("uid", "shop", "db"), restored, "{what}");
         }
     }
 }

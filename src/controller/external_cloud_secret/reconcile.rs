@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Api, Patch, PatchParams};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use kube_runtime::controller::Action;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::apply::{self, Fate, Wanted};
 use super::gather::{Gathered, gather};
-use super::memory::{Memory, WrittenStatus};
+use super::memory::Memory;
+use super::ownership::SecretFacts;
 use super::plan::{Due, Facts, Settlement, Standing};
-use super::status::{self, Report};
-use crate::api::condition::{FRESH, READY, find_condition};
+use super::report::report;
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
 use crate::controller::context::Context;
 use crate::controller::guard;
@@ -46,14 +44,14 @@ pub enum Ended {
 }
 
 /// What one round did.
-struct Round {
-    standing: Standing,
-    values: Option<Vec<Arc<Held>>>,
+pub(super) struct Round {
+    pub standing: Standing,
+    pub values: Option<Vec<Arc<Held>>>,
     /// The Secret's data was written.
-    written: bool,
+    pub written: bool,
     /// The Secret was written, be it only what it says about itself.
-    wrote: bool,
-    asked: bool,
+    pub wrote: bool,
+    pub asked: bool,
 }
 
 // === impl Ended ===
@@ -137,6 +135,7 @@ async fn settle(
         places,
         secret,
     } = gathered;
+    let blocked_before = memory.blocked;
     let suspended = object.spec.suspend == Some(true);
     let (needs, problem) = match needs {
         Ok(needs) if !suspended => (needs, None),
@@ -148,6 +147,12 @@ async fn settle(
     memory.subscribed = true;
     let views = context.hub.look(key);
     let verified = memory.verified.clone();
+    let unclaimed = |secret: &SecretFacts| {
+        let uid = object.uid().unwrap_or_default();
+        secret.is_unclaimed(&uid, &key.namespace, &key.name)
+    };
+    // A restored Secret has no ownerReference: that it lacks, whatever it holds.
+    memory.drifted |= secret.as_ref().is_some_and(unclaimed);
     let facts = Facts {
         object,
         status,
@@ -167,7 +172,7 @@ async fn settle(
         }
         Due::Look => return look(context, object, memory).await,
         Due::Fetch(request) => {
-            if memory.drifted
+            if repairs(&facts)
                 && let Some(wait) = memory.repair_wait(Instant::now())
             {
                 return Ok(Ended::Again(wait));
@@ -185,11 +190,16 @@ async fn settle(
     };
     let settled = round.standing == Standing::Settled;
     let wrote = round.wrote;
+    let blocked = memory.blocked && !blocked_before;
     let refused =
         matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
+    if blocked {
+        // What stands in the way is watched from the next round on.
+        return Ok(Ended::Again(Duration::ZERO));
+    }
     if refused {
         return Ok(Ended::Again(guard::wait(memory.refusals + 3)));
     }
@@ -201,6 +211,13 @@ async fn settle(
     } else {
         Ended::Done
     })
+}
+
+/// Whether a write now would mend what somebody else did to the Secret. Somebody may do it again
+/// and again.
+fn repairs(facts: &Facts<'_>) -> bool {
+    let was_there = facts.status.secret_name.as_deref() == Some(&facts.object.target_name());
+    facts.drifted || (facts.secret.is_none() && was_there)
 }
 
 /// Writes what the values come to.
@@ -255,8 +272,9 @@ async fn apply(
             context.managed.end(&target, &writing, None);
             // A conflict ends with an event of the Secret that is in the way; what made the API
             // server refuse, such as a quota, ends without one.
-            memory.blocked = problem.reason == Reason::TargetConflict;
-            memory.refusals = if memory.blocked {
+            let conflict = problem.reason == Reason::TargetConflict;
+            memory.blocked = conflict && context.managed.get(&target).is_none();
+            memory.refusals = if conflict {
                 0
             } else {
                 memory.refusals.saturating_add(1)
@@ -269,10 +287,10 @@ async fn apply(
         Ok(Fate::Created(made) | Fate::Updated(made)) => (made, true),
         Ok(Fate::Annotated(made)) => (made, false),
     };
-    if memory.drifted {
-        memory.drifted = false;
+    if repairs(facts) {
         memory.repaired(Instant::now());
     }
+    memory.drifted = false;
     memory.blocked = false;
     memory.refusals = 0;
     memory.verified = Some(made.resource_version.clone());
@@ -317,95 +335,6 @@ async fn look(
     Ok(Ended::Again(Duration::ZERO))
 }
 
-/// Writes the status, if it changed.
-async fn report(
-    context: &Context,
-    facts: &Facts<'_>,
-    places: &[(String, Option<String>)],
-    round: Round,
-    memory: &mut Memory,
-) -> Result<(), Failed> {
-    let object = facts.object;
-    let settled = round.standing == Standing::Settled;
-    let report = Report {
-        satisfied: settled || facts.satisfied(),
-        standing: round.standing,
-        values: round.values.as_deref(),
-        places,
-        written: round.written,
-        handled_refresh: round.asked,
-    };
-    let next = status::next(facts, &report, context.clock.now());
-    if next == *facts.status {
-        return Ok(());
-    }
-    let namespace = object.namespace().unwrap_or_default();
-    let api: Api<ExternalCloudSecret> = Api::namespaced(context.client.clone(), &namespace);
-    // The UID keeps the status of an object that was deleted off its successor.
-    let mut patch = json!({ "metadata": { "uid": object.uid() } });
-    patch["status"] = merge_patch(facts.status, &next);
-    let name = object.name_any();
-    let written = api
-        .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await;
-    context.metrics.status_written(
-        "ExternalCloudSecret",
-        if written.is_ok() { "written" } else { "failed" },
-    );
-    match written {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
-        Err(error) => return Err(request("writing the status", &error)),
-    }
-    announce(context, object, facts.status, &next);
-    let before = object.resource_version().unwrap_or_default();
-    memory.status = Some(WrittenStatus {
-        before,
-        status: next,
-    });
-    Ok(())
-}
-
-/// A merge patch that makes `next` of `old`: what is absent now is removed.
-fn merge_patch(
-    old: &ExternalCloudSecretStatus,
-    next: &ExternalCloudSecretStatus,
-) -> serde_json::Value {
-    let (old, mut next) = (json!(old), json!(next));
-    if let (Some(old), Some(next)) = (old.as_object(), next.as_object_mut()) {
-        for field in old.keys() {
-            next.entry(field.clone()).or_insert(serde_json::Value::Null);
-        }
-    }
-    next
-}
-
-/// Tells users and the log about conditions that changed.
-fn announce(
-    context: &Context,
-    object: &ExternalCloudSecret,
-    old: &ExternalCloudSecretStatus,
-    next: &ExternalCloudSecretStatus,
-) {
-    let key = ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any());
-    for type_ in [READY, FRESH] {
-        let Some(new) = find_condition(&next.conditions, type_) else {
-            continue;
-        };
-        let before = find_condition(&old.conditions, type_);
-        let same = before.is_some_and(|b| b.status == new.status && b.reason == new.reason);
-        let good = new.status == "True";
-        if same || (type_ == FRESH && good && before.is_none()) {
-            continue;
-        }
-        tracing::info!(object = %key, condition = type_, status = new.status, reason = new.reason, "condition changed");
-        let reference = object.object_ref(&());
-        context
-            .events
-            .transition(reference, good, &new.reason, &new.message);
-    }
-}
-
 /// Deletes what a rename left behind, once the new Secret is in place.
 async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Result<(), Failed> {
     let uid = object.uid().unwrap_or_default();
@@ -414,7 +343,7 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
     if object.spec.suspend == Some(true) {
         return Ok(());
     }
-    let controlled = |facts: &super::ownership::SecretFacts| {
+    let controlled = |facts: &SecretFacts| {
         facts
             .controller
             .as_ref()
@@ -441,6 +370,6 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
     Ok(())
 }
 
-fn request(what: &'static str, error: &kube::Error) -> Failed {
+pub(super) fn request(what: &'static str, error: &kube::Error) -> Failed {
     Failed::Request(what, crate::controller::reason(error))
 }

@@ -201,3 +201,6 @@ fn entries(
     }
     entries
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,15 +109,3 @@ async fn the_base_of_a_live_chain_is_kept() {
     fixture.cache.retain(&HashSet::from([identity.id()]));
     assert_eq!(fixture.cache.len(), 3);
 }
-
-#[tokio::test(start_paused = true)]
-async fn what_nobody_asks_for_in_hours_is_dropped() {
-    let fixture = Fixture::new();
-    let (kept, dropped) = (access_key("canary-1"), access_key("canary-2"));
-    fixture.get(&dropped).await;
-    for _ in 0..3 {
-        tokio::time::advance(Duration::from_hours(1)).await;
-        fixture.get(&kept).await;
-    }
-    assert_eq!(fixture.cache.len(), 1);
-}

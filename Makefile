@@ -1,0 +1,52 @@
+# Thin: each target is a few commands that can also be typed. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+CARGO ?= cargo
+CARGO_DENY_VERSION := 0.20.2
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
+BUILD := $(CARGO) build --workspace --example demo
+
+.PHONY: help demo test check crds rust lints deny
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everything running
+	$(CARGO) build --release --bin external-cloud-secrets
+	$(BUILD) --bin cloudsim --bin devcluster
+	@exec $(TARGET)/debug/examples/demo $(if $(filter-out 0 no false,$(KEEP)),--keep)
+
+test: rust ## Everything that must pass
+	$(BUILD) --bin devcluster
+	$(TARGET)/debug/devcluster prepare
+	$(CARGO) test --workspace --no-fail-fast
+
+check: rust lints deny ## Format, lints, generated files, dependencies, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(BUILD) --bin external-cloud-secrets
+	@echo "crds/ must be what the code says:"
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh"; \
+		diff -r crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+	$(CARGO) deny --workspace check bans licenses sources
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
+
+crds: rust ## Write crds/ anew
+	$(BUILD) --bin external-cloud-secrets
+	rm -f crds/*.yaml
+	$(TARGET)/debug/external-cloud-secrets crds --dir crds
+
+# Tools: found, or installed where that is safe, or one line that says how to get them.
+
+rust:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer, https://rustup.rs"; exit 1; }
+	@command -v $${CC:-cc} >/dev/null || { echo "a C compiler is missing: apt-get install gcc libc6-dev"; exit 1; }
+
+lints:
+	@$(CARGO) fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt"; rustup component add rustfmt; }
+	@$(CARGO) clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy"; rustup component add clippy; }
+
+deny:
+	@$(CARGO) deny --version >/dev/null 2>&1 || { set -x; $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked; }

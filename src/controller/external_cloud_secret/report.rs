@@ -1,0 +1,103 @@
+//! What users are told about an object: its status, and events about conditions that changed.
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+
+use super::memory::{Memory, WrittenStatus};
+use super::plan::{Facts, Standing};
+use super::reconcile::{Failed, Round, request};
+use super::status::{self, Report};
+use crate::api::condition::{FRESH, READY, find_condition};
+use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus};
+use crate::controller::context::Context;
+use crate::refresh::ObjectKey;
+
+/// Writes the status, if it changed.
+pub(super) async fn report(
+    context: &Context,
+    facts: &Facts<'_>,
+    places: &[(String, Option<String>)],
+    round: Round,
+    memory: &mut Memory,
+) -> Result<(), Failed> {
+    let object = facts.object;
+    let settled = round.standing == Standing::Settled;
+    let report = Report {
+        satisfied: settled || facts.satisfied(),
+        standing: round.standing,
+        values: round.values.as_deref(),
+        places,
+        written: round.written,
+        handled_refresh: round.asked,
+    };
+    let next = status::next(facts, &report, context.clock.now());
+    if next == *facts.status {
+        return Ok(());
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<ExternalCloudSecret> = Api::namespaced(context.client.clone(), &namespace);
+    // The UID keeps the status of an object that was deleted off its successor.
+    let mut patch = json!({ "metadata": { "uid": object.uid() } });
+    patch["status"] = merge_patch(facts.status, &next);
+    let name = object.name_any();
+    let written = api
+        .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await;
+    context.metrics.status_written(
+        "ExternalCloudSecret",
+        if written.is_ok() { "written" } else { "failed" },
+    );
+    match written {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+        Err(error) => return Err(request("writing the status", &error)),
+    }
+    announce(context, object, facts.status, &next);
+    let before = object.resource_version().unwrap_or_default();
+    memory.status = Some(WrittenStatus {
+        before,
+        status: next,
+    });
+    Ok(())
+}
+
+/// A merge patch that makes `next` of `old`: what is absent now is removed.
+fn merge_patch(
+    old: &ExternalCloudSecretStatus,
+    next: &ExternalCloudSecretStatus,
+) -> serde_json::Value {
+    let (old, mut next) = (json!(old), json!(next));
+    if let (Some(old), Some(next)) = (old.as_object(), next.as_object_mut()) {
+        for field in old.keys() {
+            next.entry(field.clone()).or_insert(serde_json::Value::Null);
+        }
+    }
+    next
+}
+
+/// Tells users and the log about conditions that changed.
+fn announce(
+    context: &Context,
+    object: &ExternalCloudSecret,
+    old: &ExternalCloudSecretStatus,
+    next: &ExternalCloudSecretStatus,
+) {
+    let key = ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any());
+    for type_ in [READY, FRESH] {
+        let Some(new) = find_condition(&next.conditions, type_) else {
+            continue;
+        };
+        let before = find_condition(&old.conditions, type_);
+        let same = before.is_some_and(|b| b.status == new.status && b.reason == new.reason);
+        let good = new.status == "True";
+        if same || (type_ == FRESH && good && before.is_none()) {
+            continue;
+        }
+        tracing::info!(object = %key, condition = type_, status = new.status, reason = new.reason, "condition changed");
+        let reference = object.object_ref(&());
+        context
+            .events
+            .transition(reference, good, &new.reason, &new.message);
+    }
+}

@@ -1,0 +1,119 @@
+//! What must hold of the table at any time, for tests.
+
+use super::hub::Hub;
+use super::row::{Place, Row, RowId};
+use super::table::Table;
+
+// === impl Hub ===
+
+impl Hub {
+    pub(super) fn check_empty(&self) {
+        let table = self.lock();
+        table.check();
+        assert!(table.rows.is_empty() && table.row_ids.is_empty());
+        assert!(table.groups.is_empty() && table.group_ids.is_empty());
+        assert!(table.objects.is_empty() && table.object_ids.is_empty());
+        assert!(table.identities.is_empty() && table.agenda.is_empty());
+        assert_eq!(table.in_flight, 0);
+    }
+
+    pub(super) fn check(&self) {
+        self.lock().check();
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    pub(super) fn check(&self) {
+        for (id, row) in &self.rows {
+            self.check_row(*id, row);
+        }
+        let mut in_flight = 0;
+        for (id, group) in &self.groups {
+            in_flight += group.in_flight;
+            let rows = self.rows.values().filter(|row| row.group == *id).count();
+            assert_eq!(group.rows, rows);
+            assert!(rows > 0 || group.in_flight > 0, "an idle group is dropped");
+            for (due, row) in &group.queue {
+                let row = &self.rows[row];
+                assert!(row.due == Some(*due) && row.place == Place::Resting && row.group == *id);
+            }
+            let noted: Vec<_> = self
+                .agenda
+                .iter()
+                .filter(|(_, group)| group == id)
+                .collect();
+            assert_eq!(noted.len(), usize::from(group.noted.is_some()));
+            assert!(noted.iter().all(|(time, _)| group.noted == Some(*time)));
+            let standing = &self.identities[&group.identity()];
+            assert!(standing.groups.contains(id));
+            for search in &group.searches {
+                search.check(self);
+            }
+        }
+        assert_eq!(self.in_flight, in_flight);
+        assert!(
+            self.agenda
+                .iter()
+                .all(|(_, id)| self.groups.contains_key(id))
+        );
+        let groups: usize = self.identities.values().map(|s| s.groups.len()).sum();
+        assert_eq!(
+            (groups, self.group_ids.len()),
+            (self.groups.len(), self.groups.len())
+        );
+        assert_eq!(self.row_ids.len(), self.rows.len());
+        assert_eq!(self.object_ids.len(), self.objects.len());
+        self.check_waiting();
+    }
+
+    fn check_row(&self, id: RowId, row: &Row) {
+        let group = &self.groups[&row.group];
+        assert!(
+            !row.subscribers.is_empty(),
+            "a row that nobody needs is dropped"
+        );
+        let shortest = row.subscribers.iter().map(|s| s.interval).min();
+        assert_eq!(Some(row.interval), shortest);
+        let queued = group.queue.iter().filter(|(_, row)| *row == id).count();
+        let fast = group.fast.iter().filter(|row| *row == id).count();
+        let parts = group
+            .parts
+            .iter()
+            .flatten()
+            .filter(|row| **row == id)
+            .count();
+        let (due, wanted) = match row.place {
+            Place::Resting => (usize::from(row.due.is_some()), 0),
+            Place::Queued => (0, 1),
+            Place::InFlight { .. } => (0, 0),
+        };
+        assert_eq!((queued, fast + parts), (due, wanted), "{:?}", row.place);
+        let hopeless = row.failure.is_some();
+        assert!(
+            row.due.is_some() || row.place != Place::Resting || hopeless,
+            "a row is lost"
+        );
+        if row.place == Place::Resting {
+            assert!(
+                row.waiters.is_empty(),
+                "somebody waits for a row that nobody fetches"
+            );
+        }
+    }
+
+    fn check_waiting(&self) {
+        for (id, object) in &self.objects {
+            let Some(waiting) = &object.waiting else {
+                continue;
+            };
+            let rows = object.rows.iter().filter(|row| !waiting.has(**row));
+            let mut open: Vec<_> = rows.collect();
+            open.sort_unstable();
+            open.dedup();
+            assert_eq!(waiting.left(), open.len());
+            assert!(open.iter().all(|row| self.rows[row].waiters.contains(id)));
+        }
+    }
+}

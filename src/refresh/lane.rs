@@ -1,0 +1,62 @@
+//! The fast lane: rows that somebody waits for, served round-robin by namespace.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::row::RowId;
+
+/// Rows that somebody waits for. A row that is dropped meanwhile keeps its place until its turn.
+#[derive(Debug, Default)]
+pub(super) struct FastLane {
+    turns: VecDeque<Arc<str>>,
+    waiting: BTreeMap<Arc<str>, VecDeque<RowId>>,
+}
+
+// === impl FastLane ===
+
+impl FastLane {
+    pub fn push(&mut self, namespace: &Arc<str>, row: RowId) {
+        let queue = self.waiting.entry(Arc::clone(namespace)).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(Arc::clone(namespace));
+        }
+        queue.push_back(row);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    #[cfg(test)]
+    pub fn iter(&self) -> impl Iterator<Item = RowId> {
+        self.waiting.values().flatten().copied()
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
+    /// Takes everything out.
+    pub fn drain(&mut self) -> impl Iterator<Item = RowId> + use<> {
+        self.turns.clear();
+        std::mem::take(&mut self.waiting).into_values().flatten()
+    }
+
+    /// The next row by turn, if `wanted` takes it; otherwise it keeps its turn.
+    pub fn pop_if(&mut self, wanted: impl FnOnce(RowId) -> bool) -> Option<RowId> {
+        let namespace = self.turns.front()?;
+        let queue = self.waiting.get_mut(namespace)?;
+        let row = *queue.front()?;
+        if !wanted(row) {
+            return None;
+        }
+        queue.pop_front();
+        let namespace = self.turns.pop_front()?;
+        if queue.is_empty() {
+            self.waiting.remove(&namespace);
+        } else {
+            self.turns.push_back(namespace);
+        }
+        Some(row)
+    }
+}

@@ -1,0 +1,211 @@
+//! Who needs what: objects come and go, and rows and groups with them.
+
+use std::sync::Arc;
+
+use super::group::Group;
+use super::row::{GroupId, ObjectId, Place, Row, RowId};
+use super::schedule::until;
+use super::table::{Now, Object, Table};
+use super::{Need, ObjectKey, Origin};
+use crate::digest::Domain;
+use crate::provider::{Class, RemoteKey};
+
+// === impl Table ===
+
+impl Table {
+    /// Replaces what `object` needs. Says whether these are other rows than before; a new object's
+    /// are. Rows that nobody needs any more are dropped.
+    pub fn subscribe(&mut self, object: &ObjectKey, needs: Vec<Need>, now: Now) -> bool {
+        let (id, known) = self.object_id(object);
+        let mut rows = Vec::with_capacity(needs.len());
+        for need in needs {
+            let row_id = self.row_id(&need);
+            let Some(row) = self.rows.get_mut(&row_id) else {
+                continue;
+            };
+            let mut interval = need.interval;
+            // Two entries that name one row are one subscription: the shorter interval rules.
+            if let Some(twin) = row.subscriber(id).filter(|_| rows.contains(&row_id)) {
+                interval = interval.min(twin.interval);
+            }
+            row.subscribe(id, interval, need.applied);
+            rows.push(row_id);
+        }
+        for row in &rows {
+            self.reschedule(*row, now);
+        }
+        let Some(entry) = self.objects.get_mut(&id) else {
+            return false;
+        };
+        if entry.rows == rows {
+            return !known;
+        }
+        let old = std::mem::replace(&mut entry.rows, rows.clone());
+        entry.waiting = None;
+        self.leave(id, old.iter().filter(|row| !rows.contains(row)), now);
+        true
+    }
+
+    /// Forgets `object` and every row that only it needed.
+    pub fn unsubscribe(&mut self, object: &ObjectKey, now: Now) {
+        let Some(id) = self.object_ids.remove(object) else {
+            return;
+        };
+        let Some(entry) = self.objects.remove(&id) else {
+            return;
+        };
+        self.leave(id, entry.rows.iter(), now);
+    }
+
+    /// Drops a group without rows; one with a call in flight goes when that is back.
+    pub(super) fn drop_group(&mut self, id: GroupId) {
+        let idle = |group: &Group| group.rows == 0 && group.in_flight == 0;
+        if !self.groups.get(&id).is_some_and(idle) {
+            return;
+        }
+        let Some(group) = self.groups.remove(&id) else {
+            return;
+        };
+        if let Some(noted) = group.noted {
+            self.agenda.remove(&(noted, id));
+        }
+        let identity = group.identity();
+        let address = group.origin.provider.address().clone();
+        self.group_ids.remove(&(identity, address));
+        if let Some(standing) = self.identities.get_mut(&identity) {
+            standing.groups.remove(&id);
+            if standing.groups.is_empty() {
+                self.identities.remove(&identity);
+            }
+        }
+    }
+
+    /// Makes a row due at its next slot, if its interval is not the one it was scheduled by:
+    /// subscribing again moves nothing, and neither does it make a failed row's wait shorter.
+    fn reschedule(&mut self, id: RowId, now: Now) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let waits = |class| class != Class::NotFound;
+        if row.place != Place::Resting
+            || row.scheduled == Some(row.interval)
+            || row.failure.as_ref().is_some_and(|f| waits(f.error.class))
+        {
+            return;
+        }
+        row.scheduled = Some(row.interval);
+        if row.due.is_some_and(|due| due <= now.at) {
+            return;
+        }
+        let slots = row.slots();
+        let age = row.fetched.map(|at| now.at.saturating_duration_since(at));
+        let fetched = age.and_then(|age| now.wall.checked_sub(age).ok());
+        // A shorter interval may say that the row is late already. That is no reason to hurry:
+        // many rows may have got it at once.
+        let slot = fetched
+            .map(|at| slots.next_after_fetch(at))
+            .filter(|slot| *slot > now.wall)
+            .unwrap_or_else(|| slots.next_after(now.wall));
+        self.set_due(id, Some(now.at + until(now.wall, slot)), now.at);
+    }
+
+    fn object_id(&mut self, object: &ObjectKey) -> (ObjectId, bool) {
+        if let Some(id) = self.object_ids.get(object) {
+            return (*id, true);
+        }
+        let id = ObjectId(self.fresh_id());
+        self.object_ids.insert(object.clone(), id);
+        let entry = Object {
+            key: object.clone(),
+            rows: Vec::new(),
+            waiting: None,
+            handled: None,
+        };
+        self.objects.insert(id, entry);
+        (id, false)
+    }
+
+    fn group_id(&mut self, origin: &Arc<Origin>) -> GroupId {
+        let identity = origin.identity.id();
+        let name = (identity, origin.provider.address().clone());
+        if let Some(id) = self.group_ids.get(&name) {
+            return *id;
+        }
+        let id = GroupId(self.fresh_id());
+        self.group_ids.insert(name, id);
+        self.groups.insert(id, Group::new(Arc::clone(origin)));
+        self.identities
+            .entry(identity)
+            .or_default()
+            .groups
+            .insert(id);
+        id
+    }
+
+    fn row_id(&mut self, need: &Need) -> RowId {
+        let group_id = self.group_id(&need.origin);
+        let key = Arc::new(need.key.clone());
+        if let Some(id) = self.row_ids.get(&(group_id, Arc::clone(&key))) {
+            return *id;
+        }
+        let id = RowId(self.fresh_id());
+        let parts = reference_parts(&need.origin, &need.key);
+        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let hash = self.key.digest(Domain::Phase, &parts);
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.as_bytes()[..8]);
+        let row = Row::new(group_id, Arc::clone(&key), u64::from_be_bytes(first));
+        self.rows.insert(id, Box::new(row));
+        self.row_ids.insert((group_id, key), id);
+        if let Some(group) = self.groups.get_mut(&group_id) {
+            group.rows += 1;
+        }
+        id
+    }
+
+    fn leave<'a>(&mut self, object: ObjectId, rows: impl Iterator<Item = &'a RowId>, now: Now) {
+        for id in rows {
+            let Some(row) = self.rows.get_mut(id) else {
+                continue;
+            };
+            row.unsubscribe(object);
+            if row.subscribers.is_empty() {
+                self.drop_row(*id, now);
+            } else {
+                self.reschedule(*id, now);
+            }
+        }
+    }
+
+    fn drop_row(&mut self, id: RowId, now: Now) {
+        let Some(row) = self.rows.remove(&id) else {
+            return;
+        };
+        self.row_ids.remove(&(row.group, Arc::clone(&row.key)));
+        let Some(group) = self.groups.get_mut(&row.group) else {
+            return;
+        };
+        if let Some(due) = row.due {
+            group.queue.remove(&(due, id));
+        }
+        group.rows -= 1;
+        self.settle(row.group, id, None, now);
+        self.note(row.group, now.at);
+        self.drop_group(row.group);
+    }
+}
+
+/// What makes a reference: the parts that its digests cover besides the value.
+pub(super) fn reference_parts(origin: &Origin, key: &RemoteKey) -> Vec<Vec<u8>> {
+    let optional = |part: &Option<String>| match part {
+        Some(text) => format!("={text}").into_bytes(),
+        None => Vec::new(),
+    };
+    vec![
+        origin.identity.id().0.as_bytes().to_vec(),
+        origin.provider.address().as_str().as_bytes().to_vec(),
+        key.key.clone().into_bytes(),
+        optional(&key.version),
+        optional(&key.stage),
+    ]
+}

@@ -1,0 +1,19 @@
+//! The hub under a paused clock, in front of a cloud that does as it is told.
+
+#![allow(clippy::unchecked_time_subtraction)]
+
+mod batches;
+mod bounds;
+mod cloud;
+mod failures;
+mod identities;
+mod joins;
+mod random;
+mod slots;
+mod wakes;
+mod world;
+
+use std::time::Duration;
+
+use super::*;
+use crate::provider::Class;

@@ -1,0 +1,157 @@
+//! What a thousand objects cost: calls to the cloud, and writes to the API server. Everything is
+//! counted where it arrives.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use cloudsim::{Call, Filter};
+use devcluster::Writes;
+use futures::{StreamExt, stream};
+use kube::api::ListParams;
+use serde_json::Value;
+
+use super::scene::Scene;
+use super::wait::until;
+use super::world::World;
+
+const OBJECTS: usize = 1_000;
+/// Long enough for a slot's early part to hold ten rows, short enough for a test.
+const INTERVAL: &str = "10s";
+const SECONDS: u64 = 10;
+/// Full intervals that are counted.
+const INTERVALS: usize = 3;
+
+/// Applies objects, 32 at a time.
+async fn apply(scene: &Scene<'_>, objects: Vec<Value>) {
+    stream::iter(objects)
+        .for_each_concurrent(32, async |object| scene.apply(&object).await.unwrap())
+        .await;
+}
+
+/// Waits until as many objects of the scene are fresh.
+async fn converged(scene: &Scene<'_>, objects: usize) {
+    until("all objects", Duration::from_secs(90), async || {
+        let list = scene.objects().list(&ListParams::default()).await.unwrap();
+        let fresh = |object: &external_cloud_secrets::api::ExternalCloudSecret| {
+            let conditions = object.status.iter().flat_map(|status| &status.conditions);
+            conditions
+                .filter(|condition| condition.status == "True")
+                .count()
+                == 2
+        };
+        match list.iter().filter(|o| fresh(o)).count() {
+            all if all == objects => Ok(()),
+            some => Err(some),
+        }
+    })
+    .await;
+}
+
+/// Waits until the events of the first convergence are out, which have a slow pace of their own,
+/// and returns what was written up to then.
+async fn last_events(world: &World) -> Writes {
+    let mut before = world.cluster.writes().await.unwrap();
+    until("the last event", Duration::from_secs(60), async || {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = world.cluster.writes().await.unwrap();
+        match std::mem::replace(&mut before, now.clone()) {
+            earlier if earlier.of("events") == now.of("events") => Ok(now),
+            earlier => Err(now.since(&earlier).to_string()),
+        }
+    })
+    .await
+}
+
+/// The scene's reads, oldest first.
+fn reads(scene: &Scene<'_>) -> Vec<Call> {
+    let principal = format!("{}-reader", scene.namespace);
+    let filter = Filter::service("oos").principal(&principal);
+    scene.world.cloud.ledger_of(&filter).recent
+}
+
+/// Cuts calls into intervals where there is a pause, so that no call can be counted to the wrong
+/// one: each begins with the call that asks for the same name.
+fn intervals(calls: &[Call]) -> Vec<&[Call]> {
+    let length = jiff::SignedDuration::from_secs(SECONDS.cast_signed());
+    let first = calls[0].at;
+    let pause = |pair: &&[Call]| pair[1].at.duration_since(pair[0].at);
+    let in_first = |pair: &&[Call]| pair[1].at.duration_since(first) < length;
+    let widest = calls
+        .windows(2)
+        .filter(in_first)
+        .max_by_key(pause)
+        .map_or(&calls[0], |pair| &pair[1]);
+    let name = &widest.names[0];
+    let starts: Vec<usize> = (0..calls.len())
+        .filter(|at| calls[*at].at >= widest.at && calls[*at].names.contains(name))
+        .collect();
+    starts
+        .windows(2)
+        .map(|pair| &calls[pair[0]..pair[1]])
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_objects_cost_a_call_for_ten_references_and_no_write() {
+    let world = World::own().await;
+    let (one, each) = (
+        Scene::new(&world, "one").await,
+        Scene::new(&world, "each").await,
+    );
+    one.put("shared", "canary-shared");
+    let mut same = Vec::with_capacity(OBJECTS);
+    let mut distinct = Vec::with_capacity(OBJECTS);
+    for number in 0..OBJECTS {
+        let name = format!("x{number}");
+        each.put(&name, "canary-each");
+        same.push(one.object(&name, INTERVAL, &[("value", "shared")]));
+        distinct.push(each.object(&name, INTERVAL, &[("value", &name)]));
+    }
+    let before = world.cluster.writes().await.unwrap();
+    tokio::join!(apply(&one, same), apply(&each, distinct));
+    tokio::join!(converged(&one, OBJECTS), converged(&each, OBJECTS));
+
+    // Cold: each object costs one POST of its Secret and one PATCH of its status.
+    let cold = world.cluster.writes().await.unwrap().since(&before);
+    println!("cold convergence: {cold}");
+    let objects = 2 * OBJECTS as u64;
+    assert_eq!(cold.of("secrets"), objects, "{cold}");
+    assert_eq!(cold.of("externalcloudsecrets/status"), objects, "{cold}");
+
+    // The first slots are uneven, because some were satisfied by the first reads.
+    tokio::time::sleep(Duration::from_secs(2 * SECONDS)).await;
+    let before = last_events(&world).await;
+    world.cloud.reset_ledger();
+    let counted = Duration::from_secs(SECONDS * (INTERVALS as u64 + 1) + 2);
+    tokio::time::sleep(counted).await;
+
+    let steady = world.cluster.writes().await.unwrap().since(&before);
+    println!("steady state: {steady}");
+    assert_eq!(steady.total(), 0, "{steady}");
+
+    let calls = reads(&each);
+    let intervals = intervals(&calls);
+    assert!(intervals.len() >= INTERVALS, "{}", intervals.len());
+    for interval in intervals {
+        assert_eq!(interval.len(), OBJECTS / 10, "calls in an interval");
+        let mut asked: HashMap<&str, usize> = HashMap::new();
+        for name in interval.iter().flat_map(|call| &call.names) {
+            *asked.entry(name).or_default() += 1;
+        }
+        assert_eq!(asked.len(), OBJECTS, "each is read");
+        assert!(asked.values().all(|times| *times == 1), "and only once");
+    }
+
+    let calls = reads(&one);
+    let intervals = calls.windows(2);
+    for pair in intervals {
+        let apart = pair[1].at.duration_since(pair[0].at).as_secs_f64();
+        assert!((apart - SECONDS as f64).abs() < 1.0, "{apart} s apart");
+    }
+    let expected = INTERVALS + 1;
+    assert!(
+        (expected..=expected + 1).contains(&calls.len()),
+        "{}",
+        calls.len()
+    );
+}
