@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod actions;
+mod alibaba_identities;
 mod counting;
 mod drift;
 mod endpoint;
