@@ -9,6 +9,7 @@
 mod failure;
 mod kubectl;
 mod process;
+mod scene;
 mod stage;
 mod story;
 mod tell;
@@ -89,12 +90,12 @@ async fn play(keep: bool, mut stop: Stop, mut stage: Stage) -> Result<()> {
         }
         Some(Ok(())) | None => {}
         Some(Err(_)) => {
-            for program in &stage.programs {
-                eprintln!(
-                    "\nThe last lines of {}:\n{}",
-                    program.name,
-                    program.last_lines(15)
-                );
+            for program in &mut stage.programs {
+                let state = program
+                    .ended()
+                    .map_or_else(|| "it runs".into(), |status| status.to_string());
+                let (name, lines) = (program.name, program.last_lines(15));
+                eprintln!("\nThe last lines of {name} ({state}):\n{lines}");
             }
         }
     }

@@ -22,7 +22,7 @@ pub const SEED: &str = include_str!("seed.yaml");
 const RBAC: &str = include_str!("../charts/external-cloud-secrets/rbac.yaml");
 
 /// The control plane's programs may have to be built first.
-const BUILD: Duration = Duration::from_secs(3600);
+const BUILD: Duration = Duration::from_hours(1);
 const START: Duration = Duration::from_secs(40);
 
 /// The programs that run, and their files.

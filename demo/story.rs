@@ -1,36 +1,20 @@
 //! What the demo shows, step by step.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cloudsim::{Admin, Effect, Fault, Filter};
 use devcluster::Cluster;
 use external_cloud_secrets::api::{ExternalCloudSecret, condition, names};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kubectl::Kubectl;
+use crate::scene::{NAMESPACE, OBJECT, SECRET, SOON, Scene, annotation, password, stamp, value_of};
 use crate::stage::{self, HOME, SEED, Stage};
 use crate::tell::{self, command, duration, output, step, text};
-use crate::wait::{seen, until};
-
-const NAMESPACE: &str = "shop";
-const OBJECT: &str = "db";
-const SECRET: &str = "db-credentials";
-/// How long anything may take that should happen at once.
-const SOON: Duration = Duration::from_secs(30);
-/// How long it may take until an outage is given up on, or noticed to be over.
-const PATIENT: Duration = Duration::from_secs(90);
-
-/// Everything that runs, once it runs.
-struct Scene {
-    client: Client,
-    kubectl: Kubectl,
-    cloud: Admin,
-    cloud_url: String,
-}
+use crate::wait::seen;
 
 /// Tells it all.
 pub async fn tell(stage: &mut Stage, keep: bool) -> Result<()> {
@@ -135,7 +119,8 @@ impl Scene {
         command("kubectl apply -f examples/rrsa/store.yaml -f examples/access-key/store.yaml");
         let mut stores = String::new();
         for path in ["examples/rrsa/store.yaml", "examples/access-key/store.yaml"] {
-            stores += &format!("---\n{}", self.at_the_simulator(path)?);
+            stores.push_str("---\n");
+            stores.push_str(&self.at_the_simulator(path)?);
         }
         output(
             &self
@@ -385,101 +370,4 @@ Stop everything and remove its files:
         ));
         Ok(())
     }
-
-    async fn ask(&self, request: &str) -> Result<()> {
-        let arguments = format!(
-            "-n {NAMESPACE} annotate xcs {OBJECT} --overwrite {}={request}",
-            names::REFRESH_ANNOTATION
-        );
-        self.kubectl.show(&arguments).await
-    }
-
-    async fn wait_fresh(&self, namespace: &str, name: &str) -> Result<()> {
-        let objects: Api<ExternalCloudSecret> = Api::namespaced(self.client.clone(), namespace);
-        until(
-            &format!("{namespace}/{name} to be ready and fresh"),
-            SOON,
-            async || {
-                let object = objects.get(name).await.map_err(|error| error.to_string())?;
-                let asked = annotation(Some(&object)).cloned();
-                let status = object.status.unwrap_or_default();
-                let conditions = &status.conditions;
-                let handled = status.last_handled_refresh == asked;
-                if handled
-                    && [condition::READY, condition::FRESH]
-                        .iter()
-                        .all(|one| condition::is_true(conditions, one))
-                {
-                    return Ok(());
-                }
-                Err(describe(name, conditions))
-            },
-        )
-        .await
-    }
-
-    /// Waits until a condition of the object has this status, and gives its reason and message.
-    async fn wait_condition(&self, type_: &str, status: &str) -> Result<String> {
-        until(&format!("{type_}={status}"), PATIENT, async || {
-            let object = self
-                .objects()
-                .get(OBJECT)
-                .await
-                .map_err(|error| error.to_string())?;
-            let conditions = object.status.unwrap_or_default().conditions;
-            match condition::find_condition(&conditions, type_) {
-                Some(found) if found.status == status => {
-                    Ok(format!("{}: {}", found.reason, found.message))
-                }
-                _ => Err(describe(OBJECT, &conditions)),
-            }
-        })
-        .await
-    }
-
-    async fn secret(&self) -> Result<Secret> {
-        Ok(self.secrets().get(SECRET).await?)
-    }
-
-    fn secrets(&self) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), NAMESPACE)
-    }
-
-    fn objects(&self) -> Api<ExternalCloudSecret> {
-        Api::namespaced(self.client.clone(), NAMESPACE)
-    }
-}
-
-fn annotation(object: Option<&ExternalCloudSecret>) -> Option<&String> {
-    object?
-        .metadata
-        .annotations
-        .as_ref()?
-        .get(names::REFRESH_ANNOTATION)
-}
-
-fn password(secret: &Secret) -> Option<&[u8]> {
-    value_of(secret, "password")
-}
-
-fn value_of<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
-    Some(secret.data.as_ref()?.get(key)?.0.as_slice())
-}
-
-fn describe(
-    name: &str,
-    conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
-) -> String {
-    let lines = conditions.iter().map(|one| {
-        format!(
-            "{}={}/{}: {}",
-            one.type_, one.status, one.reason, one.message
-        )
-    });
-    format!("{name}: {}", lines.collect::<Vec<_>>().join("; "))
-}
-
-/// A new text each time.
-fn stamp() -> String {
-    jiff::Timestamp::now().as_millisecond().to_string()
 }

@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 /// A row of a sample table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sample {
+struct Row {
     /// What the row is about.
     sample: String,
     /// The object it begins from.
@@ -95,9 +95,9 @@ fn read<T: serde::de::DeserializeOwned>(path: &str) -> T {
 }
 
 /// The rows of a table, each with its object.
-fn samples(path: &str) -> Vec<(Sample, Value)> {
+fn samples(path: &str) -> Vec<(Row, Value)> {
     let bases: Map<String, Value> = read("tests/crd_samples/bases.yaml");
-    let rows: Vec<Sample> = read(path);
+    let rows: Vec<Row> = read(path);
     rows.into_iter()
         .map(|row| {
             let mut object = bases[&row.base].clone();

@@ -6,6 +6,8 @@ pub const GROUP: &str = "cloudsecrets.dev";
 /// The API version of every kind.
 pub const VERSION: &str = "v1alpha1";
 
+/// What the names of all our labels and annotations begin with.
+pub const PREFIX: &str = "cloudsecrets.dev/";
 /// Label on every Secret that the operator manages; its value is [`MANAGED_VALUE`]. Alone it proves
 /// nothing.
 pub const MANAGED_LABEL: &str = "cloudsecrets.dev/managed";

@@ -263,7 +263,7 @@ mod tests {
             [turns.take(now), turns.take(now), turns.take(now)],
             [now, now + second, now + 2 * second]
         );
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert_eq!(turns.take(later), later, "unused turns are not saved up");
     }
 }

@@ -14,6 +14,7 @@ use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{self, Event, watcher};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::dependency::{Named, NamedKind};
 use super::external_cloud_secret::ownership::SecretFacts;
@@ -29,6 +30,9 @@ const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 const MOST_WATCHES: usize = 100;
 /// How often an object beyond that is looked at.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
+/// How long something stays known that was asked for and that nobody is noted to need: whoever asks
+/// notes it at the end of a reconcile, which takes less.
+const RECENTLY: Duration = Duration::from_mins(1);
 /// How long one watch lasts before it is renewed: shorter than load balancers cut idle ones.
 pub const WATCH_SECONDS: u32 = 200;
 
@@ -68,6 +72,7 @@ struct Entry {
     meta: Option<Meta>,
     content: Option<Content>,
     task: AbortHandle,
+    asked: Instant,
 }
 
 // === impl NamedObjects ===
@@ -103,7 +108,8 @@ impl NamedObjects {
     }
 
     async fn meta(self: &Arc<Self>, named: &Named) -> kube::Result<Option<Meta>> {
-        if let Some(entry) = self.lock().get(named) {
+        if let Some(entry) = self.lock().get_mut(named) {
+            entry.asked = Instant::now();
             return Ok(entry.meta.clone());
         }
         let meta = self.read(named).await?;
@@ -117,6 +123,7 @@ impl NamedObjects {
                     meta: meta.clone(),
                     content: None,
                     task,
+                    asked: Instant::now(),
                 },
             );
         }
@@ -158,7 +165,7 @@ impl NamedObjects {
     /// Stops following what `needed` does not need any more.
     pub fn retain(&self, needed: impl Fn(&Named) -> bool) {
         self.lock().retain(|named, entry| {
-            let keep = needed(named);
+            let keep = needed(named) || entry.asked.elapsed() < RECENTLY;
             if !keep {
                 entry.task.abort();
             }

@@ -157,7 +157,7 @@ where
         object.managed_fields_mut().clear();
         object
             .annotations_mut()
-            .remove("kubectl.kubernetes.io/last-applied-configuration");
+            .retain(|name, _| name.starts_with(names::PREFIX));
     })
 }
 

@@ -24,6 +24,19 @@ const METADATA_ROLE: &str = "ALIBABA_CLOUD_ECS_METADATA";
 const METADATA_DISABLED: &str = "ALIBABA_CLOUD_ECS_METADATA_DISABLED";
 const V1_DISABLED: &str = "ALIBABA_CLOUD_IMDSV1_DISABLED";
 
+/// The variables that are read here.
+pub(super) const KEPT: [&str; 9] = [
+    KEY_ID,
+    KEY_SECRET,
+    KEY_TOKEN,
+    FILE,
+    PROFILE,
+    URI,
+    METADATA_ROLE,
+    METADATA_DISABLED,
+    V1_DISABLED,
+];
+
 // === impl Environment ===
 
 impl Environment {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::chain;
 use super::session::is_session_name;
 use super::{Rrsa, Subject};
 use crate::provider::alibaba::endpoint::{self, Network};
@@ -21,6 +22,17 @@ const STS_ENDPOINT: &str = "ALIBABA_CLOUD_STS_ENDPOINT";
 const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 const VPC_ENDPOINT: &str = "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED";
 const SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
+
+/// Everything that is kept, beside what the [`chain`] reads.
+const KEPT: [&str; 7] = [
+    ROLE_ARN,
+    PROVIDER_ARN,
+    TOKEN_FILE,
+    STS_ENDPOINT,
+    STS_REGION,
+    VPC_ENDPOINT,
+    SESSION_NAME,
+];
 
 /// The variables of the operator's environment that concern its identity.
 #[derive(Clone, Default)]
@@ -75,7 +87,7 @@ impl Environment {
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let ours = variables
             .into_iter()
-            .filter(|(name, _)| name.starts_with("ALIBABA_CLOUD_"))
+            .filter(|(name, _)| KEPT.contains(&&**name) || chain::KEPT.contains(&&**name))
             .map(|(name, value)| (name, SecretString::from(value.trim())));
         let mut set: BTreeMap<String, SecretString> = ours.collect();
         set.retain(|_, value| !value.expose_secret().is_empty());

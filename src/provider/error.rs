@@ -26,8 +26,8 @@ pub enum Class {
 
 /// A failed call or a failed key of a batch.
 ///
-/// It holds the cloud's code and request id, reduced to harmless characters, and never text that
-/// the cloud wrote freely: a body may echo a credential or a value.
+/// It holds the cloud's code and request id, where they look like such, and never text that the
+/// cloud wrote freely: a body may echo a credential or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
     /// The class, from the provider's code table.
@@ -63,6 +63,11 @@ pub enum Detail {
     },
 }
 
+/// The longest code; those of the clouds have up to 60 characters.
+const LONGEST_CODE: usize = 80;
+/// The longest request id; those of the clouds have 36.
+const LONGEST_REQUEST_ID: usize = 64;
+
 // === impl Class ===
 
 impl Class {
@@ -94,12 +99,12 @@ impl Class {
 // === impl CallError ===
 
 impl CallError {
-    /// An error with the cloud's (or our own) code. Characters outside `[A-Za-z0-9._-]` are
-    /// dropped and the rest is cut to 96 characters, whatever the cloud sent.
+    /// An error with the cloud's (or our own) code. It ends before the first character outside
+    /// `[A-Za-z0-9._-]`; what is longer than any cloud's code is none, and becomes `NoCode`.
     pub fn new(class: Class, code: &str) -> Self {
         Self {
             class,
-            code: harmless(code, 96),
+            code: word(code, LONGEST_CODE).unwrap_or("NoCode").to_owned(),
             detail: None,
             request_id: None,
             retry_after: None,
@@ -121,12 +126,12 @@ impl CallError {
         self
     }
 
-    /// Adds the cloud's request id, reduced the same way to 64 characters.
+    /// Adds the cloud's request id, by the same rule.
     #[must_use]
     pub fn with_request_id(mut self, request_id: Option<&str>) -> Self {
         self.request_id = request_id
-            .map(|id| harmless(id, 64))
-            .filter(|id| !id.is_empty());
+            .and_then(|id| word(id, LONGEST_REQUEST_ID))
+            .map(ToOwned::to_owned);
         self
     }
 
@@ -184,9 +189,12 @@ impl fmt::Display for Detail {
     }
 }
 
-fn harmless(text: &str, most: usize) -> String {
-    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    text.chars().filter(allowed).take(most).collect()
+/// The word that `text` begins with. What follows it is free text, which may quote anything, and
+/// a word too long to be a name may be a token.
+fn word(text: &str, most: usize) -> Option<&str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let end = text.find(|c| !allowed(c)).unwrap_or(text.len());
+    (1..=most).contains(&end).then(|| &text[..end])
 }
 
 #[cfg(test)]
@@ -194,10 +202,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn free_text_in_a_code_is_reduced() {
-        let error = CallError::new(Class::Denied, "No\nPermission: {\"a\":1}")
+    fn a_code_ends_where_free_text_begins() {
+        let error = CallError::new(Class::Denied, "NoPermission: the token is abc")
             .with_request_id(Some("abc-1 <b>"));
-        assert_eq!(error.to_string(), "NoPermissiona1 (request abc-1b)");
+        assert_eq!(error.to_string(), "NoPermission (request abc-1)");
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_a_name_is_not_shown() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.".repeat(5);
+        let error = CallError::new(Class::Denied, &token).with_request_id(Some(&token));
+        assert_eq!(error.to_string(), "NoCode");
+        assert_eq!(CallError::new(Class::Denied, "").to_string(), "NoCode");
     }
 
     #[test]

@@ -60,6 +60,28 @@ impl Scene<'_> {
         api.delete(name, &DeleteParams::default()).await.unwrap();
     }
 
+    /// Waits until the Secret of an object with another name holds `value`, and returns it.
+    pub async fn wait_named(&self, object: &str, secret: &str, key: &str, value: &str) -> Secret {
+        until(&format!("Secret {secret}"), SOON, async || {
+            match self.value(secret, key).await {
+                Some(found) if found == value => Ok(self.secret(secret).await.unwrap()),
+                other => Err(format!("{other:?}; {:?}", self.conditions(object).await)),
+            }
+        })
+        .await
+    }
+
+    /// Waits until a Secret is gone.
+    pub async fn wait_gone(&self, name: &str) {
+        until("the Secret's end", SOON, async || {
+            match self.secret(name).await {
+                None => Ok(()),
+                Some(_) => Err(name.to_owned()),
+            }
+        })
+        .await;
+    }
+
     /// Sets a label of the scene's namespace; `null` removes it.
     pub async fn label(&self, name: &str, value: Value) {
         let api: Api<Namespace> = Api::all(self.client.clone());
@@ -98,6 +120,14 @@ impl Scene<'_> {
             entry["remoteRef"]["key"] = (*key).into();
         }
         object
+    }
+
+    /// An object `name` that reads the parameter `db` through a store `name` of its own.
+    pub async fn through(&self, name: &str, auth: Value) {
+        self.apply(&self.store(name, auth)).await.unwrap();
+        let place = ("CloudSecretStore", name);
+        let object = self.reading(name, place, &[("password", &self.key("db"))]);
+        self.apply(&object).await.unwrap();
     }
 
     /// `spec.auth` of a store that reads with the access key in the Secret `name`.

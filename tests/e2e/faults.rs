@@ -349,9 +349,10 @@ async fn an_expired_token_keeps_every_secret_of_its_identity_and_heals_alone() {
     ten.heal(Heals::Alone).await;
     until("the neighbours", LONG, async || {
         let all = join_all(NEIGHBOURS.iter().map(|name| scene.condition(name, "Fresh"))).await;
-        match all.iter().all(|fresh| fresh.status == "True") {
-            true => Ok(()),
-            false => Err(all),
+        if all.iter().all(|fresh| fresh.status == "True") {
+            Ok(())
+        } else {
+            Err(all)
         }
     })
     .await;

@@ -1,18 +1,16 @@
-//! Who the operator is to the cloud: token files, roles and access keys, and what happens when one
-//! of them is wrong.
+//! Who the operator is to the cloud: token files and roles, and what happens when one of them is
+//! wrong.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cloudsim::Filter;
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::scene::Scene;
-use super::wait::{SOON, until};
+use super::wait::until;
 use super::world::{ACCOUNT, PROVIDER, World};
 
 const STORE: &str = "CloudSecretStore";
@@ -44,22 +42,6 @@ fn by_file(scene: &Scene<'_>, name: &str) -> Value {
     json!({ "rrsa": { "roleArn": format!("acs:ram::{ACCOUNT}:role/{}-{name}", scene.namespace) } })
 }
 
-/// An object `name` that reads the parameter `db` through a store `name` of its own.
-async fn through(scene: &Scene<'_>, name: &str, auth: Value) {
-    scene.apply(&scene.store(name, auth)).await.unwrap();
-    let object = scene.reading(name, (STORE, name), &[("password", &scene.key("db"))]);
-    scene.apply(&object).await.unwrap();
-}
-
-/// The Secret holds the same data since the same time: another identity that reads the same value
-/// changes only what the Secret says about itself.
-async fn untouched(scene: &Scene<'_>, name: &str, before: &Secret) {
-    let secret = scene.secret(name).await.unwrap();
-    assert_eq!(secret.data, before.data);
-    let changed = |secret: &Secret| secret.annotations()["cloudsecrets.dev/changed-at"].clone();
-    assert_eq!(changed(&secret), changed(before), "equal data was written");
-}
-
 /// Calls of STS for a role of the scene.
 fn exchanges(scene: &Scene<'_>, role: &str) -> u64 {
     let filter = Filter::service("sts").principal(&format!("{}-{role}", scene.namespace));
@@ -79,10 +61,10 @@ async fn a_replaced_token_file_is_used_at_the_next_exchange() {
         .cloud
         .set_credential_lifetime(Some(SignedDuration::from_secs(3)));
     put_file(world, &format!("{}\n", scene.token("one").await));
-    through(&scene, "one", by_file(&scene, "one")).await;
+    scene.through("one", by_file(&scene, "one")).await;
     let secret = scene.wait_value("one", "password", "canary-file").await;
     put_file(world, &scene.token("two").await);
-    through(&scene, "two", by_file(&scene, "two")).await;
+    scene.through("two", by_file(&scene, "two")).await;
     scene.wait_value("two", "password", "canary-file").await;
 
     // The first role does not trust the new token, and its credentials end.
@@ -114,8 +96,10 @@ async fn a_token_file_that_is_missing_or_empty_is_named_and_no_other_identity_is
         ("blank", Some(" \n"), "is empty"),
     ] {
         scene.role(name, &["reader"], &[&scene.key("*")]);
-        text.into_iter().for_each(|text| put_file(world, text));
-        through(&scene, name, by_file(&scene, name)).await;
+        if let Some(text) = text {
+            put_file(world, text);
+        }
+        scene.through(name, by_file(&scene, name)).await;
         let message = scene
             .wait_condition(name, "Ready", "False", "AuthenticationFailed")
             .await;
@@ -152,9 +136,9 @@ async fn two_roles_from_one_token_file_are_two_identities() {
         .cloud
         .put_role(serde_json::from_value(own).unwrap())
         .unwrap();
-    through(&scene, "may", by_file(&scene, "may")).await;
+    scene.through("may", by_file(&scene, "may")).await;
     scene.wait_value("may", "password", "canary-roles").await;
-    through(&scene, "maynot", by_file(&scene, "maynot")).await;
+    scene.through("maynot", by_file(&scene, "maynot")).await;
     let message = scene
         .wait_condition("maynot", "Ready", "False", "AccessDenied")
         .await;
@@ -162,7 +146,7 @@ async fn two_roles_from_one_token_file_are_two_identities() {
     assert!(scene.secret("maynot").await.is_none());
 
     // Where the operator is told to, a namespaced store may use the operator's own role.
-    through(&scene, "own", json!({ "operator": {} })).await;
+    scene.through("own", json!({ "operator": {} })).await;
     scene.wait_value("own", "password", "canary-roles").await;
     let own = Filter::service("oos").principal("operator").outcome("OK");
     assert_eq!(world.cloud.ledger_of(&own).total, 1);
@@ -184,7 +168,7 @@ async fn an_audience_off_the_list_is_refused_before_a_token_is_made() {
     let before = made().await;
     let mut auth = scene.rrsa("reader");
     auth["rrsa"]["audience"] = "https://kubernetes.default.svc".into();
-    through(&scene, "kept", auth).await;
+    scene.through("kept", auth).await;
     let store = scene
         .wait_store(STORE, "kept", "False", "InvalidSpec")
         .await;
@@ -199,7 +183,7 @@ async fn an_audience_off_the_list_is_refused_before_a_token_is_made() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(made().await, before, "a token was made");
     // The count does see tokens.
-    through(&scene, "given", scene.rrsa("reader")).await;
+    scene.through("given", scene.rrsa("reader")).await;
     scene
         .wait_value("given", "password", "canary-audience")
         .await;
@@ -250,7 +234,7 @@ async fn each_wrong_identity_is_told_with_the_clouds_code() {
         ("grant", ungranted, denied, "TokenRequest.Forbidden"),
     ];
     for (name, auth, reason, code) in table {
-        through(&scene, name, auth).await;
+        scene.through(name, auth).await;
         let message = scene.wait_condition(name, "Ready", "False", reason).await;
         assert!(message.contains(code), "{name}: {message}");
         scene.wait_condition(name, "Fresh", "False", reason).await;
@@ -261,159 +245,5 @@ async fn each_wrong_identity_is_told_with_the_clouds_code() {
         exchanges(&scene, "untrusting"),
         1,
         "a refusal is not hammered on"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_access_keys_with_one_id_and_two_secrets_share_nothing() {
-    let scene = Scene::new(World::shared().await, "twins").await;
-    scene.put("db", "canary-twins");
-    let id = scene.namespace.as_str();
-    scene
-        .world
-        .cloud
-        .put_key(None, id, "the-right-secret")
-        .unwrap();
-    for (name, secret) in [("right", "the-right-secret"), ("wrong", "the-wrong-secret")] {
-        scene
-            .put_secret(&format!("{name}-ak"), &[("id", id), ("secret", secret)])
-            .await;
-        through(&scene, name, scene.access_key(&format!("{name}-ak"))).await;
-    }
-    scene.wait_value("right", "password", "canary-twins").await;
-    let message = scene
-        .wait_condition("wrong", "Ready", "False", "AuthenticationFailed")
-        .await;
-    assert!(message.contains("SignatureDoesNotMatch"), "{message}");
-    // The one does not ride on what the other has just read, nor does the other fall with the one.
-    for name in ["right", "wrong"] {
-        scene.refresh(name, "1").await;
-    }
-    scene
-        .wait_condition("right", "Fresh", "True", "Refreshed")
-        .await;
-    scene
-        .wait_condition("wrong", "Fresh", "False", "AuthenticationFailed")
-        .await;
-    assert!(scene.secret("wrong").await.is_none());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_access_key_leaves_the_secret_alone_and_a_rotated_one_heals_at_once() {
-    let scene = Scene::new(World::shared().await, "revoked").await;
-    let cloud = &scene.world.cloud;
-    scene.put("db", "canary-revoked");
-    let ids = ["1", "2"].map(|n| format!("{}-{n}", scene.namespace));
-    for id in &ids {
-        cloud.put_key(None, id, "a-long-secret").unwrap();
-    }
-    scene
-        .put_secret("ak", &[("id", &ids[0]), ("secret", "a-long-secret")])
-        .await;
-    through(&scene, "db", scene.access_key("ak")).await;
-    through(&scene, "other", scene.rrsa("reader")).await;
-    let secret = scene.wait_value("db", "password", "canary-revoked").await;
-    scene
-        .wait_condition("other", "Fresh", "True", "Refreshed")
-        .await;
-    let other = scene.objects().get("other").await.unwrap();
-    let fails = async |request: &str| {
-        scene.refresh("db", request).await;
-        let message = scene
-            .wait_condition("db", "Fresh", "False", "AuthenticationFailed")
-            .await;
-        assert!(message.contains("InvalidAccessKeyId.NotFound"), "{message}");
-        assert_eq!(
-            scene.condition_if_any("db", "Ready").await.unwrap().status,
-            "True"
-        );
-        untouched(&scene, "db", &secret).await;
-    };
-    cloud.revoke_key(&ids[0]).unwrap();
-    fails("1").await;
-    assert_eq!(scene.secret("db").await.unwrap(), secret);
-    // The time of the last change is told in seconds.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    scene
-        .put_secret("ak", &[("id", &ids[1]), ("secret", "a-long-secret")])
-        .await;
-    scene
-        .wait_condition("db", "Fresh", "True", "Refreshed")
-        .await;
-
-    // A key that is given back heals at the next probe of its identity.
-    cloud.revoke_key(&ids[1]).unwrap();
-    fails("2").await;
-    cloud.restore_key(&ids[1]).unwrap();
-    until("healing", PROBED, async || {
-        let fresh = scene.condition_if_any("db", "Fresh").await.unwrap();
-        (fresh.status == "True").then_some(()).ok_or(fresh)
-    })
-    .await;
-    untouched(&scene, "db", &secret).await;
-    let now = scene.objects().get("other").await.unwrap();
-    assert_eq!(
-        now.metadata.resource_version,
-        other.metadata.resource_version
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_credential_secret_that_is_missing_or_incomplete_is_named_and_heals() {
-    let scene = Scene::new(World::shared().await, "incomplete").await;
-    scene.put("db", "canary-incomplete");
-    let id = scene.namespace.as_str();
-    scene
-        .world
-        .cloud
-        .put_key(None, id, "a-long-secret")
-        .unwrap();
-    through(&scene, "db", scene.access_key("ak")).await;
-    let (first, second) = ("accessKeyIdSecretRef", "accessKeySecretSecretRef");
-    for (content, field, problem) in [
-        (None, first, "ak does not exist"),
-        (Some(("id", id)), second, "ak has no key secret"),
-        (
-            Some(("secret", " \n")),
-            second,
-            "ak has no text under the key secret",
-        ),
-    ] {
-        if let Some((key, text)) = content {
-            let mut all = vec![("id", id), (key, text)];
-            all.dedup_by_key(|pair| pair.0);
-            scene.put_secret("ak", &all).await;
-        }
-        until(problem, SOON, async || {
-            let store = scene
-                .wait_store(STORE, "db", "False", "StoreNotReady")
-                .await;
-            let object = scene
-                .wait_condition("db", "Ready", "False", "StoreNotReady")
-                .await;
-            let named = |text: &String| text.contains(field) && text.contains(problem);
-            let both = [store, object];
-            both.iter().all(named).then_some(()).ok_or(both)
-        })
-        .await;
-    }
-    scene
-        .put_secret("ak", &[("id", id), ("secret", "a-long-secret")])
-        .await;
-    scene.wait_store(STORE, "db", "True", "StoreReady").await;
-    scene
-        .wait_value("db", "password", "canary-incomplete")
-        .await;
-    // Gone again: what was made stays, and the store says so.
-    scene.delete_secret("ak").await;
-    scene
-        .wait_store(STORE, "db", "False", "StoreNotReady")
-        .await;
-    scene
-        .wait_condition("db", "Fresh", "False", "StoreNotReady")
-        .await;
-    assert_eq!(
-        scene.condition_if_any("db", "Ready").await.unwrap().status,
-        "True"
     );
 }

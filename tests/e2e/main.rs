@@ -1,20 +1,31 @@
 //! The operator as a process of its own, against a real API server and simulated clouds.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
+mod access_key;
 mod actions;
 mod alibaba_identities;
+mod canary;
+mod command_line;
 mod counting;
 mod drift;
 mod endpoint;
 mod faults;
+mod hostile;
 mod identity;
+mod input;
 mod interruption;
+mod isolation;
+mod leaks;
 mod operator;
 mod outage;
 mod ownership;
+mod proxy;
+mod rbac;
+mod rename;
 mod rotation;
 mod scene;
+mod service;
 mod snapshot;
 mod tenancy;
 mod wait;

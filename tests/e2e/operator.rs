@@ -30,14 +30,8 @@ pub struct Operator {
 impl Operator {
     /// Starts an operator and waits until it is ready.
     pub async fn start(setup: Setup) -> Self {
-        let mut operator = Self::launch(setup);
+        let operator = Self::listening(setup).await;
         let log = operator.setup.log.clone();
-        let port = until("the operator's address", SOON, async || {
-            let text = std::fs::read_to_string(&log).unwrap_or_default();
-            address(&text).ok_or_else(|| tail(&log))
-        })
-        .await;
-        operator.url = format!("http://{port}");
         let url = format!("{}/readyz", operator.url);
         until(
             "the operator's readiness",
@@ -51,9 +45,22 @@ impl Operator {
         operator
     }
 
+    /// Starts an operator and waits until its HTTP server answers, ready or not.
+    pub async fn listening(setup: Setup) -> Self {
+        let mut operator = Self::launch(setup);
+        let log = operator.setup.log.clone();
+        let port = until("the operator's address", SOON, async || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            address(&text).ok_or_else(|| tail(&log))
+        })
+        .await;
+        operator.url = format!("http://{port}");
+        operator
+    }
+
     /// Starts the process. A shell watches the pipe from the test process, so that a test process
     /// that is killed leaves no operator behind.
-    fn launch(setup: Setup) -> Self {
+    pub fn launch(setup: Setup) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -99,6 +106,15 @@ impl Operator {
         (status.code(), start.elapsed())
     }
 
+    /// Waits until it ends by itself; returns its exit code and what it wrote.
+    pub async fn end(mut self, limit: Duration) -> (Option<i32>, String) {
+        let status = until("the operator's end", limit, async || {
+            self.child.try_wait().unwrap().ok_or("it runs")
+        })
+        .await;
+        (status.code(), self.log())
+    }
+
     /// Stops it and starts it again, with a log of its own.
     pub async fn restart(self) -> Self {
         let setup = self.successor();
@@ -130,6 +146,12 @@ impl Operator {
         answer.text().await.unwrap()
     }
 
+    /// The HTTP status and the body of a page, if the server answers.
+    pub async fn answer(&self, path: &str) -> Option<(u16, String)> {
+        let answer = reqwest::get(format!("{}{path}", self.url)).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         Command::new("kill")
@@ -152,9 +174,10 @@ impl Drop for Operator {
 fn address(log: &str) -> Option<String> {
     let line = log
         .lines()
-        .find(|line| line.contains("started") && line.contains("address="))?;
-    let rest = line.split("address=").nth(1)?;
-    Some(rest.split_whitespace().next()?.to_owned())
+        .find(|line| line.contains("started") && line.contains("127.0.0.1:"))?;
+    let rest = line.split("127.0.0.1:").nth(1)?;
+    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(format!("127.0.0.1:{port}"))
 }
 
 fn tail(log: &Path) -> String {

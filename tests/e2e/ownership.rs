@@ -6,7 +6,7 @@ use external_cloud_secrets::api::ExternalCloudSecret;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -160,13 +160,7 @@ async fn a_restored_secret_is_taken_back_and_its_equal_data_stays_untouched() {
 
     // It goes with its object again.
     scene.delete("db").await;
-    until("the Secret's end", SOON, async || {
-        scene
-            .secret("db")
-            .await
-            .map_or(Ok(()), |_| Err("still there"))
-    })
-    .await;
+    scene.wait_gone("db").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,18 +334,32 @@ async fn nothing_the_operator_serves_has_a_finalizer() {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(scene.client.clone());
     let namespace = namespaces.get(&scene.namespace).await.unwrap();
     assert!(namespace.finalizers().is_empty());
+    // So that nothing holds up a namespace's end.
+    namespaces
+        .delete(&scene.namespace, &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the namespace's end", SOON, async || {
+        match namespaces.get_opt(&scene.namespace).await.unwrap() {
+            None => Ok(()),
+            Some(still) => Err(still.status),
+        }
+    })
+    .await;
 }
 
 /// What a backup keeps of a Secret.
 fn backup(secret: &Secret) -> Secret {
-    let mut kept = Secret {
-        metadata: Default::default(),
+    let from = &secret.metadata;
+    Secret {
+        metadata: ObjectMeta {
+            name: from.name.clone(),
+            labels: from.labels.clone(),
+            annotations: from.annotations.clone(),
+            ..ObjectMeta::default()
+        },
         ..secret.clone()
-    };
-    kept.metadata.name = secret.metadata.name.clone();
-    kept.metadata.labels = secret.metadata.labels.clone();
-    kept.metadata.annotations = secret.metadata.annotations.clone();
-    kept
+    }
 }
 
 /// Brings a Secret back; if somebody made it meanwhile, that one stays.

@@ -118,8 +118,9 @@ async fn a_rotation_arrives_at_the_next_slot_with_one_write() {
 async fn a_one_of_four_change_is_written_with_the_other_three_intact() {
     let scene = Scene::new(World::shared().await, "four").await;
     let keys = ["a", "b", "c", "d"];
-    keys.iter()
-        .for_each(|key| scene.put(key, &format!("canary-{key}")));
+    for key in keys {
+        scene.put(key, &format!("canary-{key}"));
+    }
     let entries = keys.map(|key| (key, key));
     scene
         .apply(&scene.object("db", "10s", &entries))

@@ -19,7 +19,9 @@ impl Scene<'_> {
     /// Applies objects, all at once.
     pub async fn apply_all(&self, objects: &[Value]) {
         let applied = futures::future::join_all(objects.iter().map(|o| self.apply(o))).await;
-        applied.into_iter().for_each(|result| result.unwrap());
+        for result in applied {
+            result.unwrap();
+        }
     }
 
     /// Waits until an object is Ready and Fresh.

@@ -87,20 +87,51 @@ impl World {
         Self::new(ClusterHandle::Own(Box::new(cluster)), args, env).await
     }
 
+    /// A world whose operator reaches the API server at another URL, through a proxy.
+    pub async fn own_through(
+        cluster: Cluster,
+        server: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Self {
+        Self::through(
+            ClusterHandle::Own(Box::new(cluster)),
+            Some(server),
+            args,
+            env,
+        )
+        .await
+    }
+
     async fn new(cluster: ClusterHandle, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::through(cluster, None, args, env).await
+    }
+
+    async fn through(
+        cluster: ClusterHandle,
+        server: Option<&str>,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Self {
         let crds = external_cloud_secrets::cli::crds::crds_yaml().unwrap();
         cluster.apply_crds(&crds).await.unwrap();
         let cloud = cloud(&cluster).await;
         let home = cluster.namespace("operator").await.unwrap();
         let account = cluster.install_operator(RBAC, home.name()).await.unwrap();
         let dir = TempDir::new().unwrap();
+        let kubeconfig = account.kubeconfig(dir.path()).unwrap();
+        if let Some(server) = server {
+            let text = std::fs::read_to_string(&kubeconfig).unwrap();
+            assert!(text.contains(cluster.server()));
+            std::fs::write(&kubeconfig, text.replace(cluster.server(), server)).unwrap();
+        }
         let here = |text: &str| {
             let text = text.replace("{cloud}", &cloud.url());
             text.replace("{dir}", &dir.path().to_string_lossy())
         };
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), here(value));
         let setup = Setup {
-            kubeconfig: account.kubeconfig(dir.path()).unwrap(),
+            kubeconfig,
             namespace: home.name().to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: env.iter().map(own).collect(),

@@ -148,7 +148,7 @@ mod tests {
         for _ in 0..40 {
             memory.repaired(later);
         }
-        assert_eq!(memory.repair_wait(later), Some(Duration::from_secs(300)));
+        assert_eq!(memory.repair_wait(later), Some(Duration::from_mins(5)));
         assert_eq!(
             memory.repair_wait(later + REPAIRS_FORGOTTEN),
             None,

@@ -5,6 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use super::inputs::Inputs;
 use crate::api::names;
 
+/// The longest text that is kept of a Secret, which anybody may fill: longer than any of ours.
+const LONGEST_TEXT: usize = 400;
+
 /// What is known of a Secret from its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFacts {
@@ -42,12 +45,17 @@ pub enum Ownership {
 impl SecretFacts {
     /// The facts in a Secret's metadata.
     pub fn new(meta: &ObjectMeta) -> Self {
-        let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name));
+        let annotation = |name: &str| {
+            let text = meta.annotations.as_ref().and_then(|all| all.get(name))?;
+            (text.len() <= LONGEST_TEXT).then_some(text)
+        };
         let label = |name: &str| meta.labels.as_ref().and_then(|all| all.get(name));
         let owners = meta.owner_references.as_deref().unwrap_or_default();
         let controller = owners.iter().find(|owner| owner.controller == Some(true));
-        let describe =
-            |owner: &OwnerReference| (owner.uid.clone(), format!("{} {}", owner.kind, owner.name));
+        let describe = |owner: &OwnerReference| {
+            let who = format!("{} {}", owner.kind, owner.name);
+            (owner.uid.clone(), who.chars().take(LONGEST_TEXT).collect())
+        };
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             resource_version: meta.resource_version.clone().unwrap_or_default(),
@@ -105,6 +113,20 @@ mod tests {
             owner_references: controller.map(reference),
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn what_others_write_takes_no_memory() {
+        let long = "x".repeat(100_000);
+        let mut meta = meta(true, Some(&long), Some("other"));
+        meta.owner_references.as_mut().unwrap()[0]
+            .name
+            .clone_from(&long);
+        let annotations = meta.annotations.as_mut().unwrap();
+        annotations.insert(names::INPUTS_ANNOTATION.to_owned(), format!("a.b.{long}"));
+        let facts = SecretFacts::new(&meta);
+        assert_eq!((&facts.owner, &facts.inputs), (&None, &None));
+        assert_eq!(facts.controller.unwrap().1.len(), LONGEST_TEXT);
     }
 
     #[test]

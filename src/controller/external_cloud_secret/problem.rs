@@ -64,7 +64,7 @@ fn advice(class: Class) -> &'static str {
         Class::NotFound => "; create it, or correct remoteRef.key or remoteRef.version",
         Class::Unauthenticated => "; check the store's spec.auth",
         Class::Denied => "; check what the store's identity may do, and who may assume its role",
-        Class::Invalid => "; correct remoteRef",
+        Class::Invalid => "; correct remoteRef.key or remoteRef.version",
         Class::Throttled | Class::Unavailable => "; it is tried again",
         Class::Protocol => "; the answer was not used",
     }

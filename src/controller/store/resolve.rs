@@ -141,3 +141,6 @@ pub(super) fn missing(field: impl Into<String>, problem: impl Into<String>) -> S
         problem: problem.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! What is due for what is known.
+
+use super::*;
+
+type Change = fn(&mut Case);
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn each_state_has_its_decision() {
+    let fetch = Decision::Fetch {
+        anew: false,
+        retry: false,
+    };
+    let retry = Decision::Fetch {
+        anew: false,
+        retry: true,
+    };
+    let forced = Decision::Fetch {
+        anew: true,
+        retry: true,
+    };
+    let table: Vec<(&str, Change, Decision)> = vec![
+        ("nothing changed", |_| {}, Decision::Settled),
+        (
+            "a restart: nothing read yet, not looked at",
+            |c| {
+                c.views = vec![View::Unknown];
+                c.verified = None;
+            },
+            Decision::Look,
+        ),
+        (
+            "a restart with a lost digest key waits for the slot",
+            |c| {
+                c.status().entries[0].digest = "00000000.00".into();
+                c.views = vec![View::Unknown];
+            },
+            Decision::Settled,
+        ),
+        (
+            "the Secret was changed by somebody",
+            |c| c.verified = Some("6".into()),
+            Decision::Look,
+        ),
+        ("the Secret drifted", |c| c.drifted = true, fetch),
+        (
+            "the Secret is gone",
+            |c| c.secret = None,
+            Decision::Fetch {
+                anew: false,
+                retry: false,
+            },
+        ),
+        (
+            "a value changed",
+            |c| {
+                c.views = vec![fresh("new")];
+                c.behind = true;
+            },
+            Decision::Fetch {
+                anew: false,
+                retry: false,
+            },
+        ),
+        (
+            "the references changed",
+            |c| c.moved = true,
+            Decision::Fetch {
+                anew: false,
+                retry: true,
+            },
+        ),
+        ("somebody asked", |c| c.asked("1"), forced),
+        (
+            "somebody asked and was answered",
+            |c| {
+                c.asked("1");
+                c.status().last_handled_refresh = Some("1".into());
+            },
+            Decision::Settled,
+        ),
+        (
+            "a generation that asks for the same data needs no call",
+            |c| {
+                c.object.metadata.generation = Some(4);
+            },
+            Decision::Settled,
+        ),
+        (
+            "a generation that asks for other data",
+            |c| {
+                c.object.metadata.generation = Some(4);
+                c.object.spec.data[0].remote_ref.property = Some("p".into());
+            },
+            retry,
+        ),
+        (
+            "a generation with another key that fails already",
+            |c| {
+                c.object.metadata.generation = Some(4);
+                c.object.spec.data[0].secret_key = "b".into();
+                c.views = vec![failed(Class::Denied)];
+            },
+            Decision::Fetch {
+                anew: false,
+                retry: true,
+            },
+        ),
+        (
+            "a failed refresh",
+            |c| c.views = vec![failed(Class::Denied)],
+            Decision::Failed(Reason::AccessDenied),
+        ),
+        (
+            "a failed refresh and no Secret waits for the ladder",
+            |c| {
+                c.views = vec![failed(Class::Unavailable)];
+                c.secret = None;
+            },
+            Decision::Failed(Reason::ProviderUnavailable),
+        ),
+        (
+            "a recovery that changed nothing",
+            |c| c.not_fresh(),
+            Decision::Settled,
+        ),
+        (
+            "a restart of an object that was not fresh",
+            |c| {
+                c.not_fresh();
+                c.views = vec![View::Unknown];
+            },
+            Decision::Fetch {
+                anew: false,
+                retry: true,
+            },
+        ),
+        (
+            "suspended",
+            |c| {
+                c.object.spec.suspend = Some(true);
+                c.secret = None;
+                c.views.clear();
+            },
+            Decision::Failed(Reason::Suspended),
+        ),
+        (
+            "suspended beats what somebody asked",
+            |c| {
+                c.object.spec.suspend = Some(true);
+                c.asked("2");
+            },
+            Decision::Failed(Reason::Suspended),
+        ),
+        (
+            "a store is missing",
+            |c| {
+                c.problem = Some(Problem::new(Reason::StoreNotFound, "x"));
+            },
+            Decision::Failed(Reason::StoreNotFound),
+        ),
+        (
+            "somebody else's Secret is not asked for",
+            |c| {
+                c.secret.as_mut().unwrap().controller = Some(("other".into(), "Thing x".into()));
+            },
+            Decision::Failed(Reason::TargetConflict),
+        ),
+        (
+            "somebody else's Secret with our label",
+            |c| {
+                c.secret.as_mut().unwrap().controller = None;
+            },
+            Decision::Failed(Reason::TargetConflict),
+        ),
+        (
+            "a restored Secret is ours and is looked at",
+            |c| {
+                let secret = c.secret.as_mut().unwrap();
+                secret.controller = None;
+                secret.owner = Some("shop/db".into());
+                c.verified = None;
+            },
+            Decision::Look,
+        ),
+    ];
+    for (what, change, expected) in table {
+        assert_eq!(Case::with(change).decision(), expected, "{what}");
+    }
+}
+
+#[test]
+fn another_request_is_another_call() {
+    let token = |request: &str| {
+        let case = Case::with(|case| case.asked(request));
+        case.facts(|facts| match facts.due() {
+            Due::Fetch(join) => join.anew,
+            _ => None,
+        })
+    };
+    assert!(token("1").is_some());
+    assert_ne!(token("1"), token("2"));
+    assert_eq!(
+        token("1"),
+        token("1"),
+        "asking again while it runs is the same request"
+    );
+}
+
+#[test]
+fn the_first_failed_entry_is_named() {
+    let case = Case::with(|case| {
+        let mut second = case.object.spec.data[0].clone();
+        second.secret_key = "b".into();
+        case.object.spec.data.push(second);
+        case.views = vec![fresh("v"), failed(Class::NotFound)];
+    });
+    case.facts(|facts| match facts.due() {
+        Due::Report(Standing::Failed(problem)) => {
+            assert!(
+                problem.message.starts_with("data[b] (/k): Code"),
+                "{}",
+                problem.message
+            );
+        }
+        other => panic!("{other:?}"),
+    });
+}

@@ -1,0 +1,236 @@
+//! The rules hold by themselves, also for a store that the API server's own rules did not see.
+
+use kube::{Client, Config};
+use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::api::StoreKind;
+use crate::clock::SystemClock;
+use crate::http::{HttpClient, HttpOptions};
+
+/// A resolver without a cluster: whoever looks something up fails with [`StoreError::Unasked`].
+fn resolver(store_ambient: bool) -> Resolver {
+    let http = HttpClient::new(HttpOptions::default()).unwrap();
+    let nowhere = Config::new("http://127.0.0.1:9".parse().unwrap());
+    let (changes, _) = mpsc::unbounded_channel();
+    Resolver {
+        rules: Rules {
+            endpoints: EndpointPolicy::default(),
+            audiences: vec![DEFAULT_AUDIENCE.to_owned()],
+            store_ambient,
+            cluster_store_ambient: true,
+            instance_role: false,
+            alibaba_account: None,
+            ack_cluster: None,
+            cluster_name: "test".to_owned(),
+            operator_namespace: "home".to_owned(),
+        },
+        environment: Environment::new([]),
+        edge: Edge {
+            http,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom::new()),
+        },
+        key: DigestKey::new(&[1; 32]),
+        named: NamedObjects::new(Client::try_from(nowhere).unwrap(), changes),
+    }
+}
+
+fn store(kind: StoreKind, auth: &Value) -> AnyStore {
+    let spec = json!({ "provider": { "oos": { "region": "cn-hangzhou" } }, "auth": auth, "conditions": [] });
+    let mut store = json!({ "metadata": { "name": "s" }, "spec": spec });
+    store["apiVersion"] = "cloudsecrets.dev/v1alpha1".into();
+    store["kind"] = kind.as_str().into();
+    match kind {
+        StoreKind::CloudSecretStore => {
+            store["metadata"]["namespace"] = "shop".into();
+            AnyStore::Namespaced(Arc::new(serde_json::from_value(store).unwrap()))
+        }
+        StoreKind::ClusterCloudSecretStore => {
+            AnyStore::Cluster(Arc::new(serde_json::from_value(store).unwrap()))
+        }
+    }
+}
+
+fn rrsa(reference: Value) -> Value {
+    json!({ "rrsa": {
+        "roleArn": "acs:ram::1:role/shop",
+        "oidcProviderArn": "acs:ram::1:oidc-provider/ack",
+        "serviceAccountRef": reference,
+    } })
+}
+
+fn access_key(id: &Value, secret: &Value) -> Value {
+    json!({ "accessKey": { "accessKeyIdSecretRef": id, "accessKeySecretSecretRef": secret } })
+}
+
+/// What `resolver` says about a store, and what it looked at on the way.
+async fn judge(resolver: &Resolver, store: &AnyStore) -> (StoreError, BTreeSet<Dependency>) {
+    let mut looked_at = BTreeSet::new();
+    let judged = resolver.origin(store, Some("shop"), &mut looked_at).await;
+    (judged.unwrap_err(), looked_at)
+}
+
+#[tokio::test]
+async fn a_namespaced_store_never_looks_outside_its_namespace() {
+    let resolver = resolver(true);
+    let own = json!({ "name": "ak", "key": "id" });
+    let table = [
+        rrsa(json!({ "name": "shop", "namespace": "kube-system" })),
+        rrsa(json!({ "name": "shop", "fromConsumer": true })),
+        rrsa(json!({ "name": "shop", "namespace": "shop", "fromConsumer": true })),
+        access_key(
+            &json!({ "name": "ak", "key": "id", "namespace": "home" }),
+            &own,
+        ),
+        access_key(
+            &json!({ "name": "ak", "key": "id", "fromConsumer": true }),
+            &own,
+        ),
+    ];
+    for auth in table {
+        let store = store(StoreKind::CloudSecretStore, &auth);
+        let (error, looked_at) = judge(&resolver, &store).await;
+        assert!(
+            matches!(&error, StoreError::Invalid { problem, .. } if problem.contains("its own namespace only")),
+            "{auth}: {error}"
+        );
+        assert_eq!(looked_at, BTreeSet::new(), "{auth}");
+    }
+    // What it may look at is in its namespace, although it says nothing of one.
+    for auth in [rrsa(json!({ "name": "a" })), access_key(&own, &own)] {
+        let store = store(StoreKind::CloudSecretStore, &auth);
+        let (error, looked_at) = judge(&resolver, &store).await;
+        assert!(matches!(error, StoreError::Unasked(_)), "{auth}: {error}");
+        let place = |dependency: &Dependency| match dependency {
+            Dependency::Named(named) => named.namespace.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(looked_at.iter().map(place).collect::<Vec<_>>(), ["shop"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_store_says_whose_namespace_it_means() {
+    let resolver = resolver(true);
+    for (reference, expected) in [
+        (json!({ "name": "a" }), None),
+        (
+            json!({ "name": "a", "namespace": "x", "fromConsumer": true }),
+            None,
+        ),
+        (json!({ "name": "a", "fromConsumer": false }), None),
+        (json!({ "name": "a", "namespace": "x" }), Some("x")),
+        (json!({ "name": "a", "fromConsumer": true }), Some("shop")),
+    ] {
+        let store = store(StoreKind::ClusterCloudSecretStore, &rrsa(reference.clone()));
+        let (error, looked_at) = judge(&resolver, &store).await;
+        let asked = looked_at.iter().next().map(|dependency| match dependency {
+            Dependency::Named(named) => named.namespace.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(asked, expected, "{reference}");
+        assert_eq!(
+            matches!(error, StoreError::Invalid { .. }),
+            expected.is_none(),
+            "{reference}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_refused_before_anything_is_looked_up() {
+    let account = json!({ "name": "shop" });
+    let mut audience = rrsa(account.clone());
+    audience["rrsa"]["audience"] = "https://kubernetes.default.svc".into();
+    let mut blank = rrsa(account.clone());
+    blank["rrsa"]["audience"] = "".into();
+    let mut evil = rrsa(account.clone());
+    evil["stsEndpoint"] = "https://sts.evil.com".into();
+    let file = json!({ "rrsa": { "roleArn": "acs:ram::1:role/shop" } });
+    let mut two = rrsa(account);
+    two["operator"] = json!({});
+    for (auth, field) in [
+        (audience, "spec.auth.rrsa.audience"),
+        (blank, "spec.auth.rrsa.audience"),
+        (evil, "spec.auth.stsEndpoint"),
+        (file, "spec.auth.rrsa without serviceAccountRef"),
+        (json!({ "operator": {} }), "spec.auth.operator"),
+        (json!({ "instanceRole": {} }), "spec.auth.instanceRole"),
+        (two, "spec.auth"),
+        (json!({}), "spec.auth"),
+        (
+            json!({ "assumeRole": { "roleArn": "acs:ram::1:role/shop" } }),
+            "spec.auth",
+        ),
+    ] {
+        let store = store(StoreKind::CloudSecretStore, &auth);
+        let (error, looked_at) = judge(&resolver(false), &store).await;
+        assert!(
+            matches!(&error, StoreError::Invalid { field: f, .. } if f == field),
+            "{auth}: {error}"
+        );
+        assert_eq!(looked_at, BTreeSet::new(), "{auth}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_without_an_identity_lends_none() {
+    for auth in [
+        json!({ "operator": {} }),
+        json!({ "rrsa": { "roleArn": "acs:ram::1:role/shop" } }),
+    ] {
+        let store = store(StoreKind::ClusterCloudSecretStore, &auth);
+        let (error, _) = judge(&resolver(false), &store).await;
+        assert!(
+            matches!(&error, StoreError::Missing { problem, .. } if problem.contains("ALIBABA_CLOUD_")),
+            "{auth}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_instance_role_is_for_stores_that_may_use_what_is_the_operators_own() {
+    let auth = json!({ "instanceRole": {} });
+    let mut enabled = resolver(false);
+    enabled.rules.instance_role = true;
+    let (error, _) = judge(&enabled, &store(StoreKind::CloudSecretStore, &auth)).await;
+    assert!(
+        error.to_string().contains("--store-ambient-credentials"),
+        "{error}"
+    );
+    let cluster_store = store(StoreKind::ClusterCloudSecretStore, &auth);
+    let found = enabled.origin(&cluster_store, None, &mut BTreeSet::new());
+    let identity = found.await.unwrap().unwrap().identity;
+    assert_eq!(identity.kind(), "instanceRole");
+    let (error, _) = judge(&resolver(true), &cluster_store).await;
+    assert!(
+        error.to_string().contains("--enable-instance-role"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_is_entered_by_the_source_beside_it() {
+    let mut resolver = resolver(false);
+    resolver.rules.instance_role = true;
+    let mut identity = async |external_id: &str| {
+        let role = json!({ "roleArn": "acs:ram::2:role/readers", "externalId": external_id });
+        let auth = json!({ "operator": {}, "assumeRole": role });
+        let store = store(StoreKind::ClusterCloudSecretStore, &auth);
+        let found = resolver.origin(&store, None, &mut BTreeSet::new()).await;
+        found.unwrap().unwrap().identity
+    };
+    let (one, same, other) = (
+        identity("x1").await,
+        identity("x1").await,
+        identity("x2").await,
+    );
+    assert_eq!((one.kind(), one.account()), ("assumeRole", Some("2")));
+    assert_eq!(one.first().kind(), "instanceRole");
+    assert_eq!(one.id(), same.id());
+    assert_ne!(one.id(), other.id());
+    assert_eq!(one.first().id(), other.first().id());
+}

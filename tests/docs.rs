@@ -1,0 +1,209 @@
+//! The pages for users say what is true: reasons, flags, permissions, links, and manifests that a real API server takes.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use external_cloud_secrets::api::Reason;
+use external_cloud_secrets::args::Cli;
+use external_cloud_secrets::cli::crds::crds_yaml;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::{Value, json};
+
+/// Options of other programs that the pages mention.
+const OTHER_FLAGS: [&str; 6] = [
+    "dry-run",
+    "for",
+    "overwrite",
+    "release",
+    "test",
+    "workspace",
+];
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages for users, with their text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let root = repository();
+    let mut found = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for folder in ["docs", "docs/decisions"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            found.extend(Some(path).filter(|path| path.extension().is_some_and(|e| e == "md")));
+        }
+    }
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path, text)
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// The objects in the YAML blocks of a page.
+fn manifests(text: &str) -> Vec<Value> {
+    let blocks = text.split("```yaml\n").skip(1);
+    let yaml = blocks.map(|block| block.split("```").next().unwrap_or_default());
+    yaml.flat_map(|yaml| serde_saphyr::from_multiple::<Value>(yaml).unwrap())
+        .collect()
+}
+
+fn page(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).unwrap()
+}
+
+#[test]
+fn every_reason_is_explained_and_no_other() {
+    let text = page("docs/troubleshooting.md");
+    let headings: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    let reasons = Reason::ALL.map(Reason::as_str);
+    assert_eq!(headings, reasons);
+}
+
+#[test]
+fn every_flag_that_is_mentioned_exists_and_every_flag_is_mentioned() {
+    let mut cli = Cli::command();
+    cli.build();
+    let commands = std::iter::once(&cli).chain(cli.get_subcommands());
+    let ours: BTreeSet<String> = commands
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .collect();
+    let mut mentioned = BTreeSet::new();
+    for (path, text) in pages() {
+        for rest in text.split("--").skip(1) {
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect();
+            let name = name.trim_end_matches('-').to_owned();
+            let known = name.is_empty() || ours.contains(&name) || OTHER_FLAGS.contains(&&*name);
+            assert!(known, "{}: --{name}", path.display());
+            mentioned.insert(name);
+        }
+    }
+    let run = cli.find_subcommand("run").unwrap();
+    for flag in run
+        .get_arguments()
+        .filter_map(|argument| argument.get_long())
+    {
+        assert!(
+            flag == "help" || mentioned.contains(flag),
+            "--{flag} is in no page"
+        );
+    }
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    for (path, text) in pages() {
+        let folder = path.parent().unwrap();
+        for rest in text.split("](").skip(1) {
+            let target = rest.split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let linked = if file.is_empty() {
+                path.clone()
+            } else {
+                folder.join(file)
+            };
+            assert!(linked.exists(), "{}: {target}", path.display());
+            if !anchor.is_empty() {
+                let linked = fs::read_to_string(&linked).unwrap();
+                let mut headings = linked.lines().filter(|line| line.starts_with('#'));
+                assert!(
+                    headings.any(|line| slug(line) == anchor),
+                    "{}: {target}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+/// The anchor of a heading.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn the_permissions_in_the_pages_are_those_of_the_chart() {
+    let rules: Value =
+        serde_saphyr::from_str(&page("charts/external-cloud-secrets/rbac.yaml")).unwrap();
+    let install = manifests(&page("docs/install.md"));
+    let rules_of = |manifests: &[Value], kind: &str| {
+        let found = manifests
+            .iter()
+            .find(|object| object["kind"] == kind)
+            .unwrap();
+        found["rules"].clone()
+    };
+    assert_eq!(rules_of(&install, "ClusterRole"), rules["cluster"]);
+    assert_eq!(rules_of(&install, "Role"), rules["operatorNamespace"]);
+    let mut tokens = rules_of(&manifests(&page("README.md")), "Role");
+    let names = tokens[0].as_object_mut().unwrap().remove("resourceNames");
+    assert_eq!(names, Some(json!(["shop"])));
+    assert_eq!(tokens, rules["tokens"]);
+}
+
+#[test]
+fn the_first_secret_of_the_readme_is_the_example() {
+    let shown = manifests(&page("README.md"));
+    for name in ["namespace", "serviceaccount", "store", "secret"] {
+        let mut example: Value =
+            serde_saphyr::from_str(&page(&format!("examples/rrsa/{name}.yaml"))).unwrap();
+        if name == "store" {
+            example["spec"]["provider"]["oos"]["network"] = json!("Vpc");
+        }
+        assert!(shown.contains(&example), "examples/rrsa/{name}.yaml");
+    }
+}
+
+#[tokio::test]
+async fn a_real_api_server_takes_every_manifest() {
+    let cluster = devcluster::shared().await;
+    cluster.apply_crds(&crds_yaml().unwrap()).await.unwrap();
+    let client = cluster.client().unwrap();
+    let namespace = cluster.namespace("docs").await.unwrap();
+    let mut tried = 0;
+    for (path, text) in pages() {
+        for mut manifest in manifests(&text) {
+            // Nothing can be tried in a namespace that is not there.
+            let namespaced = manifest["metadata"]["namespace"].is_string();
+            if namespaced {
+                manifest["metadata"]["namespace"] = json!(namespace.name());
+            }
+            let object: DynamicObject = serde_json::from_value(manifest.clone()).unwrap();
+            let types = object.types.unwrap();
+            let gvk: GroupVersionKind = (&types).try_into().unwrap();
+            let resource = ApiResource::from_gvk(&gvk);
+            let api: Api<DynamicObject> = if namespaced {
+                Api::namespaced_with(client.clone(), namespace.name(), &resource)
+            } else {
+                Api::all_with(client.clone(), &resource)
+            };
+            let params = PatchParams::apply("docs").dry_run().validation_strict();
+            let name = object.metadata.name.unwrap();
+            if let Err(error) = api.patch(&name, &params, &Patch::Apply(&manifest)).await {
+                panic!("{}: {} {name}: {error}", path.display(), types.kind);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 15, "{tried}");
+}
