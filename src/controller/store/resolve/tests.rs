@@ -202,8 +202,9 @@ async fn an_instance_role_is_for_stores_that_may_use_what_is_the_operators_own()
         "{error}"
     );
     let cluster_store = store(StoreKind::ClusterCloudSecretStore, &auth);
-    let found = enabled.origin(&cluster_store, None, &mut BTreeSet::new());
-    let identity = found.await.unwrap().unwrap().identity;
+    let mut looked_at = BTreeSet::new();
+    let found = enabled.origin(&cluster_store, None, &mut looked_at).await;
+    let identity = &found.unwrap().unwrap().identity;
     assert_eq!(identity.kind(), "instanceRole");
     let (error, _) = judge(&resolver(true), &cluster_store).await;
     assert!(
@@ -216,7 +217,7 @@ async fn an_instance_role_is_for_stores_that_may_use_what_is_the_operators_own()
 async fn a_role_is_entered_by_the_source_beside_it() {
     let mut resolver = resolver(false);
     resolver.rules.instance_role = true;
-    let mut identity = async |external_id: &str| {
+    let identity = async |external_id: &str| {
         let role = json!({ "roleArn": "acs:ram::2:role/readers", "externalId": external_id });
         let auth = json!({ "operator": {}, "assumeRole": role });
         let store = store(StoreKind::ClusterCloudSecretStore, &auth);
