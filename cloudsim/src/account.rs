@@ -1,10 +1,12 @@
 //! Accounts: who exists, with which keys, and what they may do.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::permission::{self, Resource};
+use crate::policy::{Policy, TrustPolicy};
 use crate::random;
 use crate::seed::{OidcProvider, Role, Rule, Seed};
 
@@ -16,6 +18,8 @@ const MEMORY: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) struct Principal {
     pub(crate) account: String,
     pub(crate) kind: Kind,
+    /// The policy of a session, which can only narrow what its role may do.
+    pub(crate) limits: Option<Arc<Policy>>,
 }
 
 /// The kinds of callers.
@@ -53,6 +57,8 @@ pub(crate) struct Registry {
     rules: HashMap<String, Vec<Rule>>,
     roles: HashMap<String, Role>,
     providers: HashMap<String, OidcProvider>,
+    trusts: HashMap<String, TrustPolicy>,
+    policies: HashMap<String, Policy>,
     pruned: Option<Timestamp>,
 }
 
@@ -119,6 +125,18 @@ impl Registry {
             for role in &account.roles {
                 registry.put_role(&account.id, role.clone());
             }
+            // A seed is checked before it is used, so these can be read.
+            for trust in &account.trusts {
+                if let Ok(policy) = trust.policy() {
+                    registry.put_trust(&role_arn(&account.id, &trust.role), policy);
+                }
+            }
+            for attached in &account.policies {
+                if let Ok(policy) = attached.policy() {
+                    let arn = format!("acs:ram::{}:{}", account.id, attached.principal);
+                    registry.put_policy(&arn, policy);
+                }
+            }
         }
         registry
     }
@@ -139,6 +157,7 @@ impl Registry {
         let principal = Principal {
             account: account.to_owned(),
             kind,
+            limits: None,
         };
         let key = Key {
             secret: secret.to_owned(),
@@ -237,11 +256,43 @@ impl Registry {
 
     /// Says whether the principal may do this now: rules that change hold for living sessions too.
     pub(crate) fn permits(&self, principal: &Principal, action: &str, resource: &Resource) -> bool {
+        let arn = principal.arn();
         let rules = match principal.kind {
             Kind::Root => return true,
-            Kind::User { .. } => self.rules.get(&principal.arn()),
-            Kind::Session { .. } => self.roles.get(&principal.arn()).map(|role| &role.rules),
+            Kind::User { .. } => self.rules.get(&arn),
+            Kind::Session { .. } => self.roles.get(&arn).map(|role| &role.rules),
         };
-        rules.is_some_and(|rules| permission::allows(rules, &principal.account, action, resource))
+        let Some(rules) = rules else {
+            return false;
+        };
+        let account = &principal.account;
+        let decide = |policy: &Policy| policy.decide(account, action, resource);
+        let attached = self.policies.get(&arn).and_then(decide);
+        let allowed =
+            attached.unwrap_or_else(|| permission::allows(rules, account, action, resource));
+        let limits = principal.limits.as_deref();
+        allowed && limits.is_none_or(|limits| decide(limits) == Some(true))
+    }
+
+    /// Replaces who may assume a role by its trust policy.
+    pub(crate) fn put_trust(&mut self, role: &str, trust: TrustPolicy) {
+        self.trusts.insert(role.to_owned(), trust);
+    }
+
+    pub(crate) fn trust(&self, role: &str) -> Option<&TrustPolicy> {
+        self.trusts.get(role)
+    }
+
+    pub(crate) fn delete_trust(&mut self, role: &str) -> bool {
+        self.trusts.remove(role).is_some()
+    }
+
+    /// Attaches a policy to a user or role, in the place of the one before.
+    pub(crate) fn put_policy(&mut self, principal: &str, policy: Policy) {
+        self.policies.insert(principal.to_owned(), policy);
+    }
+
+    pub(crate) fn delete_policy(&mut self, principal: &str) -> bool {
+        self.policies.remove(principal).is_some()
     }
 }

@@ -20,6 +20,7 @@ use crate::hidden::Hidden;
 use crate::ledger::Filter;
 use crate::seed::{OidcProvider, Role};
 
+mod identity;
 mod kms;
 
 pub use kms::SecretVersionSpec;
@@ -114,6 +115,7 @@ pub(crate) fn router() -> Router<Arc<Cloud>> {
                 .delete(delete_parameter),
         )
         .merge(kms::router())
+        .merge(identity::router())
         .route("/keys", post(put_key).put(put_key))
         .route("/keys/revoke", post(revoke_key))
         .route("/keys/restore", post(restore_key))

@@ -14,6 +14,7 @@ use crate::fault::{ActiveFault, Fault};
 use crate::ledger::{Filter, LedgerView};
 use crate::seed::{OidcProvider, Role};
 
+mod identity;
 mod kms;
 
 /// The admin API at a URL. Its operations are those of [`Simulator`](crate::Simulator).

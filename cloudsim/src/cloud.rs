@@ -11,8 +11,10 @@ use thiserror::Error;
 use crate::account::{Registry, provider_arn, role_arn};
 use crate::fault::Faults;
 use crate::hidden::Hidden;
+use crate::instance::KmsInstance;
 use crate::jwks::KeySets;
 use crate::ledger::Ledger;
+use crate::metadata::MetadataState;
 use crate::nonce::NonceCache;
 use crate::parameter::{ParameterStore, Place};
 use crate::quota::Quotas;
@@ -21,6 +23,7 @@ use crate::secret::SecretStore;
 use crate::seed::{KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::shared::Shared;
 
+mod identities;
 mod secrets;
 
 pub use secrets::SecretInfo;
@@ -32,11 +35,13 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub(crate) struct Cloud {
     pub(crate) region: String,
     pub(crate) latency: Duration,
+    pub(crate) instance: Option<KmsInstance>,
     pub(crate) registry: Shared<Registry>,
     pub(crate) parameters: Shared<ParameterStore>,
     pub(crate) secrets: Shared<SecretStore>,
     pub(crate) kms: Shared<KmsSettings>,
     pub(crate) quotas: Shared<Quotas>,
+    pub(crate) host: Shared<MetadataState>,
     pub(crate) nonces: Shared<NonceCache>,
     pub(crate) faults: Shared<Faults>,
     pub(crate) ledger: Shared<Ledger>,
@@ -100,11 +105,13 @@ impl Cloud {
         Self {
             region: seed.region.clone(),
             latency,
+            instance: None,
             registry: Shared::new(Registry::from_seed(seed)),
             parameters: Shared::new(parameters),
             secrets: Shared::new(secrets::stored(seed, now)),
             kms: Shared::new(seed.kms.clone()),
             quotas: Shared::default(),
+            host: Shared::new(MetadataState::new(seed)),
             nonces: Shared::new(NonceCache::new(now)),
             faults: Shared::default(),
             ledger: Shared::default(),
@@ -222,7 +229,7 @@ impl Cloud {
         Ok(self.registry.write().revoke_sessions(&arn))
     }
 
-    fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
+    pub(crate) fn role_arn(&self, account: Option<&str>, role: &str) -> Result<String, CloudError> {
         Ok(if role.starts_with("acs:") {
             role.to_owned()
         } else {

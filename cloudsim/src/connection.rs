@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 
 /// Who is at the other end, and the means to end the connection.
 #[derive(Debug, Clone)]
@@ -37,12 +38,17 @@ struct Socket {
     breaker: Arc<Breaker>,
 }
 
-/// Serves a connection until either side ends it.
-pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, router: Router) {
+/// Serves a connection until either side ends it: with TLS, to the dedicated instance of KMS; else to all else.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+) {
     let breaker = Arc::new(Breaker::default());
     let peer = Peer {
         address,
-        instance: false,
+        instance: tls.is_some(),
         breaker: breaker.clone(),
     };
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
@@ -50,9 +56,22 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, router: Router
         stream,
         breaker: breaker.clone(),
     };
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+    let builder = http1::Builder::new();
+    let served = async {
+        match tls {
+            None => {
+                let connection = builder.serve_connection(TokioIo::new(socket), service);
+                connection.await.map_err(io::Error::other)
+            }
+            Some(tls) => {
+                let socket = tls.accept(socket).await?;
+                let connection = builder.serve_connection(TokioIo::new(socket), service);
+                connection.await.map_err(io::Error::other)
+            }
+        }
+    };
     tokio::select! {
-        served = connection => {
+        served = served => {
             if let Err(error) = served {
                 tracing::trace!(%error, "connection ended");
             }

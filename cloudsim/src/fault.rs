@@ -22,7 +22,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
-    /// `oos` or `sts`.
+    /// `oos`, `sts`, `kms` or `metadata`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// The action, for example `GetSecretParameters`.
@@ -34,6 +34,9 @@ pub struct Match {
     /// The role or user: its ARN, or its name alone. For `AssumeRoleWithOIDC` the role that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
+    /// A pattern of the `Host` header, for example `kms-vpc.*`: one gateway or one region only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// What happens to a call.
@@ -116,6 +119,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) action: &'a str,
     pub(crate) names: &'a [String],
     pub(crate) principal: &'a str,
+    pub(crate) host: &'a str,
 }
 
 /// All faults in force, oldest first.
@@ -192,6 +196,13 @@ impl Fault {
         self
     }
 
+    /// Strikes calls to a host of this pattern only.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.on.host = Some(host.to_owned());
+        self
+    }
+
     /// Strikes so many calls and no more.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -210,9 +221,12 @@ impl Match {
             .principal
             .as_deref()
             .is_none_or(|rule| is_principal(rule, subject.principal));
+        let host = self.host.as_deref();
+        let host = host.is_none_or(|pattern| pattern::matches(pattern, subject.host));
         same(&self.service, subject.service)
             && same(&self.action, subject.action)
             && principal
+            && host
             && (self.name.is_none() || subject.names.iter().any(|name| self.names(name)))
     }
 

@@ -1,40 +1,29 @@
 //! The gateway before all services: reads a request, verifies it, lets faults strike, answers, keeps the ledger.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request as HttpRequest, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use futures::{FutureExt, StreamExt, future, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::account::{Principal, role_arn};
+use crate::answer::{Answer, send};
 use crate::authentication::{authenticate, check_date, check_nonce, claimed};
 use crate::cloud::Cloud;
 use crate::connection::Peer;
 use crate::fault::{Effect, Fault, Subject};
 use crate::ledger::Call;
-use crate::random;
+use crate::metadata::{self, Asked};
 use crate::refusal::Refusal;
 use crate::request::Request;
-use crate::service::{Action, Service, kms, oos, sts};
+use crate::service::{Action, kms, oos, sts};
 
 const MAX_BODY: usize = 1 << 20;
-const JSON: &str = "application/json;charset=utf-8";
-const HTML: &str = "<!DOCTYPE html><html><head><title>Welcome</title></head><body><h1>It works!</h1></body></html>";
-const UNKNOWN: &str = "unknown";
-
-/// An answer ready to be sent, or spoilt.
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
-    request_id: String,
-    retry_after: Option<Duration>,
-}
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Answers one request to a cloud.
 pub(crate) async fn answer(
@@ -51,6 +40,9 @@ pub(crate) async fn answer(
     }
     let mut request = Request::new(parts, body, peer.address);
     request.instance = peer.instance;
+    if let Some(asked) = Asked::of(&request) {
+        return metadata::answer(&cloud, asked, &request, &peer).await;
+    }
     let action = Action::of(&request);
     let service = action.as_ref().ok().map(|action| action.service());
     let caller = match &action {
@@ -129,6 +121,7 @@ async fn perform(
         (Action::GetSecretParameters, Some(caller)) => {
             oos::get_secret_parameters(cloud, caller, request)
         }
+        (Action::AssumeRole, Some(caller)) => sts::assume_role(cloud, caller, request),
         (action, Some(caller)) => kms::perform(action, &kms::Call::new(cloud, caller, request)),
     }
 }
@@ -176,33 +169,39 @@ fn call(
         session,
         outcome: String::new(),
         fault: None,
-        names: request.asked_names(),
+        names: match action {
+            Some(Action::AssumeRole) => known_role(cloud, request).into_iter().collect(),
+            _ => request.asked_names(),
+        },
         user_agent: request
             .header("user-agent")
             .map(|agent| agent.chars().take(200).collect()),
         source: request.source.to_string(),
+        host: request.host().to_owned(),
     }
+}
+
+/// The role that is asked for, if it exists: the ledger must not hold whatever else a client may send.
+fn known_role(cloud: &Cloud, request: &Request) -> Option<String> {
+    let arn = request.parameter("RoleArn")?;
+    let known = cloud.registry.read().role(arn).is_some();
+    known.then(|| arn.to_owned())
 }
 
 /// The role and session that a token exchange asks for; roles that do not exist are not kept by name.
 fn asked_role(cloud: &Cloud, request: &Request) -> (String, Option<String>) {
-    let arn = request.parameter("RoleArn").unwrap_or_default();
-    let known = cloud.registry.read().role(arn).is_some();
+    let role = known_role(cloud, request);
     let session = request
         .parameter("RoleSessionName")
-        .filter(|name| known && name.len() <= 64);
+        .filter(|name| role.is_some() && name.len() <= 64);
     (
-        if known {
-            arn.to_owned()
-        } else {
-            role_arn(UNKNOWN, UNKNOWN)
-        },
+        role.unwrap_or_else(|| role_arn(UNKNOWN, UNKNOWN)),
         session.map(str::to_owned),
     )
 }
 
 /// Lets the faults strike: the sum of the delays, and the one other fault.
-fn strike(cloud: &Cloud, call: &Call) -> (Option<Duration>, Option<Fault>) {
+pub(crate) fn strike(cloud: &Cloud, call: &Call) -> (Option<Duration>, Option<Fault>) {
     if cloud.faults.read().is_empty() {
         return (None, None);
     }
@@ -211,6 +210,7 @@ fn strike(cloud: &Cloud, call: &Call) -> (Option<Duration>, Option<Fault>) {
         action: &call.action,
         names: &call.names,
         principal: &call.principal,
+        host: &call.host,
     };
     let (mut delay, mut other) = (None, None);
     for fault in cloud.faults.write().strike(&subject) {
@@ -224,7 +224,7 @@ fn strike(cloud: &Cloud, call: &Call) -> (Option<Duration>, Option<Fault>) {
     (delay, other)
 }
 
-fn refusal(effect: &Effect) -> Option<Refusal> {
+pub(crate) fn refusal(effect: &Effect) -> Option<Refusal> {
     match effect {
         Effect::Error {
             status,
@@ -261,7 +261,7 @@ fn internal() -> Refusal {
     )
 }
 
-fn outcome(effect: Option<&Effect>, result: &Result<Value, Refusal>) -> String {
+pub(crate) fn outcome(effect: Option<&Effect>, result: &Result<Value, Refusal>) -> String {
     match (effect, result) {
         (
             Some(
@@ -278,109 +278,4 @@ fn outcome(effect: Option<&Effect>, result: &Result<Value, Refusal>) -> String {
         (_, Ok(_)) => "OK".to_owned(),
         (_, Err(refusal)) => refusal.code.to_string(),
     }
-}
-
-async fn send(answer: Answer, effect: Option<&Effect>, peer: &Peer) -> Response {
-    match effect {
-        Some(Effect::Hang) => future::pending().await,
-        Some(Effect::Reset) => {
-            peer.breaker.reset();
-            future::pending().await
-        }
-        Some(Effect::Close) => {
-            peer.breaker.close();
-            future::pending().await
-        }
-        Some(Effect::Truncate) => answer.truncated(peer),
-        Some(Effect::MalformedJson) => answer.malformed(),
-        Some(Effect::Html { status }) => respond(*status, "text/html", Body::from(HTML)),
-        Some(Effect::Redirect { location }) => {
-            let mut response = respond(302, "text/html", Body::empty());
-            if let Ok(location) = HeaderValue::from_str(location) {
-                response.headers_mut().insert(header::LOCATION, location);
-            }
-            response
-        }
-        _ => answer.whole(),
-    }
-}
-
-// === impl Answer ===
-
-impl Answer {
-    fn new(result: Result<Value, Refusal>, request: &Request, service: Option<Service>) -> Self {
-        let request_id = random::request_id();
-        let (status, body, retry_after) = match result {
-            Ok(mut body) => {
-                if let Some(body) = body.as_object_mut() {
-                    body.insert("RequestId".to_owned(), json!(request_id));
-                }
-                (200, body, None)
-            }
-            Err(refusal) => {
-                let host = request.header("host").unwrap_or_default();
-                let mut body = refusal.body(&request_id, host);
-                if service == Some(Service::Kms) {
-                    body["HttpStatus"] = json!(refusal.status);
-                }
-                (refusal.status, body, refusal.retry_after)
-            }
-        };
-        Self {
-            status,
-            body: body.to_string().into_bytes(),
-            request_id,
-            retry_after,
-        }
-    }
-
-    fn whole(self) -> Response {
-        let mut response = respond(self.status, JSON, Body::from(self.body));
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
-            response.headers_mut().insert("x-acs-request-id", id);
-        }
-        if let Some(wait) = self
-            .retry_after
-            .and_then(|wait| u64::try_from(wait.as_millis()).ok())
-        {
-            response
-                .headers_mut()
-                .insert("x-acs-retry-after", HeaderValue::from(wait));
-        }
-        response
-    }
-
-    /// The whole answer but for its end, so that everything in it but the end could be read.
-    fn malformed(mut self) -> Response {
-        self.body.truncate(self.body.len().saturating_sub(2));
-        self.whole()
-    }
-
-    fn truncated(self, peer: &Peer) -> Response {
-        let length = self.body.len();
-        let half = Bytes::copy_from_slice(&self.body[..length / 2]);
-        let breaker = peer.breaker.clone();
-        // The pause lets the first half reach the wire before the connection goes.
-        let end = async move {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            breaker.close();
-            future::pending::<Result<Bytes, Infallible>>().await
-        };
-        let body = stream::iter([Ok(half)]).chain(end.into_stream());
-        let mut response = respond(self.status, JSON, Body::from_stream(body));
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        response
-    }
-}
-
-fn respond(status: u16, content_type: &'static str, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }

@@ -15,7 +15,7 @@ const SECONDS: usize = 7_200;
 pub struct Call {
     /// When it arrived.
     pub at: Timestamp,
-    /// `oos`, `sts` or `unknown`.
+    /// `oos`, `sts`, `kms`, `metadata` or `unknown`.
     pub service: String,
     /// The action, or `unknown`.
     pub action: String,
@@ -33,6 +33,9 @@ pub struct Call {
     pub user_agent: Option<String>,
     /// The client's address.
     pub source: String,
+    /// The `Host` that was asked, if it is one.
+    #[serde(default)]
+    pub host: String,
 }
 
 /// Calls of one kind, counted.

@@ -17,6 +17,7 @@
 
 mod account;
 mod admin;
+mod answer;
 mod authentication;
 mod client;
 mod cloud;
@@ -24,14 +25,17 @@ mod connection;
 mod fault;
 mod gateway;
 mod hidden;
+mod instance;
 mod issuer;
 mod jwks;
 mod jwt;
 mod ledger;
+mod metadata;
 mod nonce;
 mod parameter;
 mod pattern;
 mod permission;
+mod policy;
 mod quota;
 mod random;
 mod refusal;
@@ -49,12 +53,14 @@ pub use client::{Admin, AdminError};
 pub use cloud::{Clock, CloudError, ParameterInfo, SecretInfo};
 pub use fault::{ActiveFault, Effect, Fault, Match};
 pub use hidden::Hidden;
+pub use instance::{InstanceOptions, KmsInstance};
 pub use issuer::{Claims, Issuer, IssuerError};
 pub use jwks::{Jwk, Jwks};
 pub use ledger::{Call, Filter, Group, LedgerView, Second};
 pub use seed::{
-    AccessKey, Account, Batch, DataType, KeyState, KmsKey, KmsSettings, OidcProvider, Parameter,
-    Role, Rotation, Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError, Trust,
+    AccessKey, Account, AttachedPolicy, Batch, CredentialsState, CredentialsUri, DataType,
+    KeyState, KmsKey, KmsSettings, Metadata, OidcProvider, Parameter, Role, RoleTrust, Rotation,
+    Rule, Secret, SecretPolicy, SecretType, SecretVersion, Seed, SeedError, Trust, TrustStatement,
     User,
 };
 pub use server::Options;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudsim::{Options, Simulator};
+use cloudsim::{InstanceOptions, Options, Simulator};
 use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -27,6 +27,15 @@ struct Args {
     /// The CA (PEM) that OIDC issuers' servers must be certified by, instead of the system's.
     #[arg(long, value_name = "FILE")]
     oidc_ca: Option<PathBuf>,
+    /// Where a dedicated instance of KMS listens, with TLS.
+    #[arg(long, value_name = "ADDR")]
+    kms_instance: Option<SocketAddr>,
+    /// The instance's host name.
+    #[arg(long, value_name = "NAME", requires = "kms_instance")]
+    kms_instance_host: Option<String>,
+    /// A further name or address that the instance's certificate is good for.
+    #[arg(long, value_name = "NAME", requires = "kms_instance")]
+    kms_instance_name: Vec<String>,
 }
 
 fn options(args: &Args) -> Result<Options, String> {
@@ -34,16 +43,28 @@ fn options(args: &Args) -> Result<Options, String> {
         std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))
     };
+    let kms_instance = args.kms_instance.map(|listen| {
+        let mut options = InstanceOptions {
+            listen,
+            ..InstanceOptions::default()
+        };
+        if let Some(host) = &args.kms_instance_host {
+            options.host.clone_from(host);
+        }
+        options.names.extend(args.kms_instance_name.clone());
+        options
+    });
     Ok(Options {
         listen: args.listen,
         latency: Duration::try_from(args.latency)
             .map_err(|_| "the latency must not be negative".to_owned())?,
         oidc_ca_pem: args.oidc_ca.as_ref().map(read).transpose()?,
+        kms_instance,
         ..Options::default()
     })
 }
 
-#[allow(clippy::print_stdout)] // The one line that says where the server is belongs on standard output.
+#[allow(clippy::print_stdout)] // The lines that say where the server is belong on standard output.
 async fn run(args: Args) -> Result<(), String> {
     let options = options(&args)?;
     let seed = std::fs::read_to_string(&args.seed)
@@ -52,6 +73,9 @@ async fn run(args: Args) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     println!("cloudsim: listening on {}", simulator.url());
+    if let Some(instance) = simulator.kms_instance() {
+        println!("cloudsim: KMS instance on {}", instance.url);
+    }
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

@@ -83,9 +83,20 @@ impl Request {
         self.parameter(name).ok_or_else(|| Refusal::missing(name))
     }
 
+    /// The host that was asked, with its port; empty if it is not one.
+    pub(crate) fn host(&self) -> &str {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let host = self.header("host").unwrap_or_default();
+        if host.len() <= 128 && host.bytes().all(good) {
+            host
+        } else {
+            ""
+        }
+    }
+
     /// The region that the host names, as `kms-vpc.cn-hangzhou.aliyuncs.com` does.
     pub(crate) fn host_region(&self) -> Option<&str> {
-        let host = self.header("host")?.split(':').next()?;
+        let host = self.host().split(':').next()?;
         let (_, region) = host.strip_suffix(".aliyuncs.com")?.split_once('.')?;
         (!region.contains('.')).then_some(region)
     }

@@ -8,9 +8,14 @@ use crate::hidden::Hidden;
 use crate::jwks::Jwks;
 use crate::parameter::{MAX_VALUE_CHARS, is_name};
 
+mod identity;
 mod kms;
 mod secret;
 
+pub(crate) use identity::INSTANCE_SESSION;
+pub use identity::{
+    AttachedPolicy, CredentialsState, CredentialsUri, Metadata, RoleTrust, TrustStatement,
+};
 pub use kms::{Batch, KmsSettings};
 pub use secret::{
     DataType, KeyState, KmsKey, Rotation, Secret, SecretPolicy, SecretType, SecretVersion,
@@ -29,6 +34,12 @@ pub struct Seed {
     /// How KMS behaves as a whole.
     #[serde(default)]
     pub kms: KmsSettings,
+    /// The metadata service of an ECS instance; without it there is none.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    /// The endpoint for `ALIBABA_CLOUD_CREDENTIALS_URI`; without it there is none.
+    #[serde(default)]
+    pub credentials_uri: Option<CredentialsUri>,
     /// The accounts, at least one. Operations that name no account mean the first.
     pub accounts: Vec<Account>,
 }
@@ -54,6 +65,12 @@ pub struct Account {
     /// OOS secret parameters.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
+    /// Who may assume the roles by `AssumeRole`.
+    #[serde(default)]
+    pub trusts: Vec<RoleTrust>,
+    /// Policy documents attached to users and roles.
+    #[serde(default)]
+    pub policies: Vec<AttachedPolicy>,
     /// KMS keys that secrets are encrypted with.
     #[serde(default)]
     pub kms_keys: Vec<KmsKey>,
@@ -238,6 +255,12 @@ impl Account {
             .try_for_each(OidcProvider::check)?;
         self.roles.iter().try_for_each(Role::check)?;
         self.secrets.iter().try_for_each(Secret::check)?;
+        for trust in &self.trusts {
+            trust.policy()?;
+        }
+        for attached in &self.policies {
+            attached.policy()?;
+        }
         self.parameters.iter().try_for_each(Parameter::check)
     }
 }

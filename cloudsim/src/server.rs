@@ -8,8 +8,10 @@ use std::time::Duration;
 use axum::Router;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::cloud::{Clock, Cloud};
+use crate::instance::InstanceOptions;
 use crate::{admin, connection, gateway};
 
 /// How a simulator runs.
@@ -21,21 +23,29 @@ pub struct Options {
     pub latency: Duration,
     /// The CA, in PEM, that OIDC issuers' servers must be certified by. Without it the system's CAs are asked.
     pub oidc_ca_pem: Option<String>,
+    /// A dedicated instance of KMS, on a port of its own with TLS.
+    pub kms_instance: Option<InstanceOptions>,
     /// What time it is.
     pub clock: Clock,
 }
 
-/// Accepts connections for ever.
-pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
-    let router: Router = Router::new()
-        .nest("/_sim", admin::router())
-        .fallback(gateway::answer)
-        .with_state(cloud);
+/// Accepts connections for ever. With TLS they are to the dedicated instance of KMS, which has no admin API.
+pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>, tls: Option<TlsAcceptor>) {
+    let router = match tls {
+        None => Router::new().nest("/_sim", admin::router()),
+        Some(_) => Router::new(),
+    };
+    let router: Router = router.fallback(gateway::answer).with_state(cloud);
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(connection::serve(stream, address, router.clone()));
+                tokio::spawn(connection::serve(
+                    stream,
+                    address,
+                    router.clone(),
+                    tls.clone(),
+                ));
             }
             Err(error) => {
                 // Too many open files, most likely: some will be closed soon.
@@ -54,6 +64,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             latency: Duration::ZERO,
             oidc_ca_pem: None,
+            kms_instance: None,
             clock: Arc::new(Timestamp::now),
         }
     }

@@ -55,6 +55,8 @@ pub(crate) enum Action {
     DeleteSecret,
     /// KMS: the end of the end of a secret.
     RestoreSecret,
+    /// STS: credentials of a caller for those of a role that trusts it.
+    AssumeRole,
 }
 
 /// An action as a request says it.
@@ -197,6 +199,18 @@ const ACTIONS: &[Entry] = &[
         name: "RestoreSecret",
         parameters: &["SecretName"],
     },
+    Entry {
+        action: Action::AssumeRole,
+        service: Service::Sts,
+        name: "AssumeRole",
+        parameters: &[
+            "RoleArn",
+            "RoleSessionName",
+            "DurationSeconds",
+            "Policy",
+            "ExternalId",
+        ],
+    },
 ];
 
 // === impl Service ===
@@ -240,7 +254,11 @@ impl Action {
                 "This http method is not supported.",
             ));
         }
-        let service = Service::of(version).ok_or_else(|| {
+        let service = Service::of(version).filter(|service| {
+            // A dedicated instance is of KMS, and of nothing else.
+            !request.instance || *service == Service::Kms
+        });
+        let service = service.ok_or_else(|| {
             Refusal::new(
                 404,
                 "InvalidProduct.NotFound",

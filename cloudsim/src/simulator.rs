@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use futures::future;
 use jiff::SignedDuration;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -15,10 +16,12 @@ use tokio::sync::oneshot;
 use crate::cloud::{Cloud, CloudError, ParameterInfo};
 use crate::fault::{ActiveFault, Fault};
 use crate::hidden::Hidden;
+use crate::instance::{Certified, KmsInstance};
 use crate::ledger::{Filter, LedgerView};
 use crate::seed::{OidcProvider, Role, Seed, SeedError};
 use crate::server::{self, Options};
 
+mod identity;
 mod kms;
 
 /// A simulator that runs until it is dropped.
@@ -29,6 +32,7 @@ mod kms;
 pub struct Simulator {
     cloud: Arc<Cloud>,
     address: SocketAddr,
+    instance: Option<KmsInstance>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,12 +52,24 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// The certificates of the dedicated instance cannot be made.
+    #[error("cannot make certificates: {0}")]
+    Tls(io::Error),
     /// The thread or its runtime cannot be made.
     #[error("cannot start the server's thread: {0}")]
     Thread(io::Error),
     /// The operation is not possible.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+}
+
+fn bind(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), Error> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|source| Error::Listen { address, source })
 }
 
 // === impl Error ===
@@ -79,16 +95,20 @@ impl Simulator {
             listen,
             latency,
             oidc_ca_pem,
+            kms_instance,
             clock,
         } = options;
-        let cloud = Arc::new(Cloud::new(&seed, latency, oidc_ca_pem, clock));
-        let failed = |source| Error::Listen {
-            address: listen,
-            source,
-        };
-        let listener = std::net::TcpListener::bind(listen).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = bind(listen)?;
+        let (mut instance, mut secure) = (None, None);
+        if let Some(options) = &kms_instance {
+            let (listener, address) = bind(options.listen)?;
+            let Certified { acceptor, ca_pem } = Certified::new(options).map_err(Error::Tls)?;
+            instance = Some(KmsInstance::new(options, address, ca_pem));
+            secure = Some((listener, acceptor));
+        }
+        let mut cloud = Cloud::new(&seed, latency, oidc_ca_pem, clock);
+        cloud.instance.clone_from(&instance);
+        let cloud = Arc::new(cloud);
 
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -100,13 +120,25 @@ impl Simulator {
         let run = move || {
             runtime.block_on(async move {
                 let listener = TcpListener::from_std(listener);
-                let listener = match listener {
-                    Ok(listener) => listener,
-                    Err(error) => return drop(ready.send(Err(error))),
+                let secure = secure.map(|(listener, acceptor)| {
+                    TcpListener::from_std(listener).map(|listener| (listener, acceptor))
+                });
+                let (listener, secure) = match (listener, secure.transpose()) {
+                    (Ok(listener), Ok(secure)) => (listener, secure),
+                    (Err(error), _) | (_, Err(error)) => return drop(ready.send(Err(error))),
                 };
                 let _ = ready.send(Ok(()));
+                let secure = async {
+                    match secure {
+                        Some((listener, tls)) => {
+                            server::serve(listener, state.clone(), Some(tls)).await;
+                        }
+                        None => future::pending().await,
+                    }
+                };
                 tokio::select! {
-                    () = server::serve(listener, state) => {}
+                    () = server::serve(listener, state.clone(), None) => {}
+                    () = secure => {}
                     _ = stopped => {}
                 }
             });
@@ -121,10 +153,14 @@ impl Simulator {
             Ok(Ok(())) => Ok(Self {
                 cloud,
                 address,
+                instance,
                 stop: Some(stop),
                 thread: Some(thread),
             }),
-            Ok(Err(error)) => Err(failed(error)),
+            Ok(Err(source)) => Err(Error::Listen {
+                address: listen,
+                source,
+            }),
             Err(_) => Err(Error::Thread(io::Error::other("it ended at once"))),
         }
     }
@@ -137,6 +173,11 @@ impl Simulator {
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The dedicated instance of KMS, if the options ask for one.
+    pub fn kms_instance(&self) -> Option<&KmsInstance> {
+        self.instance.as_ref()
     }
 
     /// Adds a version to a parameter of the first account in the seed's region, or makes the parameter.

@@ -8,9 +8,10 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::admin::{Asked, Body, Done, InAccount, Named, Shared};
-use crate::cloud::Cloud;
+use crate::admin::{Asked, Body, Done, InAccount, Named, Refused, Shared};
+use crate::cloud::{Cloud, CloudError};
 use crate::hidden::Hidden;
+use crate::instance::KmsInstance;
 use crate::seed::{DataType, KmsKey, KmsSettings, Secret, SecretVersion};
 
 /// A new version of a secret.
@@ -61,6 +62,7 @@ pub(super) fn router() -> Router<Arc<Cloud>> {
         .route("/secrets/rotate", post(rotate_secret))
         .route("/secrets/restore", post(restore_secret))
         .route("/kms-keys", post(put_key).put(put_key).delete(delete_key))
+        .route("/kms-instance", get(instance))
         .route("/kms", get(settings).post(set_settings).put(set_settings))
 }
 
@@ -119,6 +121,13 @@ async fn put_key(
 async fn delete_key(State(cloud): Shared, Asked(named): Asked<Named>) -> Done {
     cloud.delete_kms_key(named.account.as_deref(), &named.name)?;
     Ok(Json(json!({})))
+}
+
+async fn instance(State(cloud): Shared) -> Result<Json<KmsInstance>, Refused> {
+    let instance = cloud.instance.clone();
+    instance
+        .map(Json)
+        .ok_or(CloudError::NotFound("KMS instance").into())
 }
 
 async fn settings(State(cloud): Shared) -> Json<KmsSettings> {

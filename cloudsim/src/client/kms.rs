@@ -1,10 +1,12 @@
 //! The client's part about KMS.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::admin::SecretVersionSpec;
 use crate::client::{Admin, AdminError, list};
 use crate::cloud::SecretInfo;
+use crate::instance::KmsInstance;
 use crate::seed::{KmsKey, KmsSettings, Secret};
 
 // === impl Admin ===
@@ -58,6 +60,12 @@ impl Admin {
     /// Deletes a key of the first account.
     pub async fn delete_kms_key(&self, id: &str) -> Result<(), AdminError> {
         self.delete("kms-keys", &[("name", id)]).await
+    }
+
+    /// The dedicated instance of KMS.
+    pub async fn kms_instance(&self) -> Result<KmsInstance, AdminError> {
+        self.call(Method::GET, "kms-instance", &(), None::<&()>)
+            .await
     }
 
     /// Changes how KMS behaves as a whole.

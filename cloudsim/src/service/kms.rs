@@ -232,9 +232,9 @@ impl Call<'_> {
     /// A dedicated instance serves no secret of another instance.
     fn check_instance(&self, secret: &StoredSecret) -> Result<(), Refusal> {
         let of = secret.about.instance.as_deref();
-        let host = self.request.header("host").unwrap_or_default();
-        let other = |of: &str| host.ends_with(".aliyuncs.com") && !host.starts_with(of);
-        if self.request.instance && of.is_some_and(other) {
+        let instance = self.cloud.instance.as_ref();
+        let instance = instance.and_then(|instance| instance.host.split('.').next());
+        if self.request.instance && of.is_some() && of != instance {
             return Err(not_found());
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! STS 2015-04-01: who is calling, and tokens for credentials.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -7,10 +9,15 @@ use sha2::{Digest, Sha256};
 use crate::account::{Kind, Principal, provider_arn};
 use crate::cloud::Cloud;
 use crate::jwt::{self, Token};
+use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::seed::{OidcProvider, Role};
 use crate::service::oos::date;
+
+mod chain;
+
+pub(crate) use chain::assume_role;
 
 const MIN_DURATION: i64 = 900;
 const DEFAULT_DURATION: i64 = 3600;
@@ -59,7 +66,7 @@ pub(crate) async fn assume_role_with_oidc(
     let token = request.require("OIDCToken")?;
     let session = request.require("RoleSessionName")?;
     check_session_name(session)?;
-    check_policy(request.parameter("Policy"))?;
+    let limits = policy(request.parameter("Policy"))?;
     let (account, role_name) = split_role_arn(role_arn)?;
     let asked = request
         .parameter("DurationSeconds")
@@ -82,14 +89,10 @@ pub(crate) async fn assume_role_with_oidc(
     let token = Token::verify(token, &provider, &cloud.key_sets, cloud.now()).await?;
 
     let role = cloud.registry.read().role(role_arn).cloned();
-    let role = role.ok_or_else(|| {
-        Refusal::new(
-            404,
-            "EntityNotExist.Role",
-            "The specified role does not exist.",
-        )
-    })?;
-    if !trusts(&role, account, provider_arn, &token) {
+    let role = role.ok_or_else(no_such_role)?;
+    if !trusts(&role, account, provider_arn, &token)
+        && !trusts_by_policy(cloud, role_arn, provider_arn, &token, &provider)
+    {
         return Err(Refusal::new(
             403,
             "AuthenticationFail.NoPermission",
@@ -104,17 +107,22 @@ pub(crate) async fn assume_role_with_oidc(
     let principal = Principal {
         account: account.to_owned(),
         kind,
+        limits,
     };
-    Ok(issue(cloud, principal, lifetime, &token, &provider))
+    let mut answer = issue(cloud, principal, lifetime);
+    answer["OIDCTokenInfo"] = json!({
+        "Subject": token.subject,
+        "Issuer": provider.issuer,
+        "ClientIds": provider.client_ids.join(","),
+        "ExpirationTime": date(token.expires),
+        "IssuanceTime": token.issued.map(date),
+        "VerificationInfo": "Success",
+    });
+    Ok(answer)
 }
 
-fn issue(
-    cloud: &Cloud,
-    principal: Principal,
-    lifetime: SignedDuration,
-    token: &Token,
-    provider: &OidcProvider,
-) -> Value {
+/// Makes credentials and says them as both ways of assuming a role do.
+fn issue(cloud: &Cloud, principal: Principal, lifetime: SignedDuration) -> Value {
     let now = cloud.now();
     let expires = now + cloud.credential_lifetime().unwrap_or(lifetime);
     let arn = principal.arn();
@@ -131,14 +139,6 @@ fn issue(
             "Arn": format!("{arn}/{session}"),
             "AssumedRoleId": format!("{}:{session}", pseudo_id(&arn)),
         },
-        "OIDCTokenInfo": {
-            "Subject": token.subject,
-            "Issuer": provider.issuer,
-            "ClientIds": provider.client_ids.join(","),
-            "ExpirationTime": date(token.expires),
-            "IssuanceTime": token.issued.map(date),
-            "VerificationInfo": "Success",
-        },
     })
 }
 
@@ -153,6 +153,34 @@ fn trusts(role: &Role, account: &str, provider: &str, token: &Token) -> bool {
     })
 }
 
+/// The same by the role's trust policy, where it has one.
+fn trusts_by_policy(
+    cloud: &Cloud,
+    role: &str,
+    provider_arn: &str,
+    token: &Token,
+    provider: &OidcProvider,
+) -> bool {
+    let mut facts = vec![
+        ("oidc:iss", provider.issuer.as_str()),
+        ("oidc:sub", token.subject.as_str()),
+    ];
+    let audiences = token.audiences.iter();
+    facts.extend(audiences.map(|audience| ("oidc:aud", audience.as_str())));
+    let registry = cloud.registry.read();
+    registry
+        .trust(role)
+        .is_some_and(|trust| trust.admits_token(provider_arn, &facts))
+}
+
+fn no_such_role() -> Refusal {
+    Refusal::new(
+        404,
+        "EntityNotExist.Role",
+        "The specified role does not exist.",
+    )
+}
+
 fn check_session_name(name: &str) -> Result<(), Refusal> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b".@_-".contains(&byte);
     if (2..=64).contains(&name.len()) && name.bytes().all(good) {
@@ -164,19 +192,26 @@ fn check_session_name(name: &str) -> Result<(), Refusal> {
     ))
 }
 
-fn check_policy(policy: Option<&str>) -> Result<(), Refusal> {
-    match policy {
-        None => Ok(()),
-        Some(policy) if policy.len() > MAX_POLICY => Err(invalid(
+/// The policy of a session, which can only narrow what the role may do.
+fn policy(text: Option<&str>) -> Result<Option<Arc<Policy>>, Refusal> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    if text.len() > MAX_POLICY {
+        return Err(invalid(
             "PolicySize",
             "The size of the policy must be at most 2048.",
-        )),
-        // A policy that is taken and not obeyed would widen what a session may do, unnoticed.
-        Some(_) => Err(invalid(
-            "PolicyGrammar",
-            "This server does not evaluate session policies.",
-        )),
+        ));
     }
+    let policy = serde_json::from_str(text)
+        .map_err(|_| "it is not JSON")
+        .and_then(|document| Policy::read(&document));
+    policy.map(|policy| Some(Arc::new(policy))).map_err(|why| {
+        invalid(
+            "PolicyGrammar",
+            &format!("The policy is wrongly formed: {why}."),
+        )
+    })
 }
 
 fn split_role_arn(arn: &str) -> Result<(&str, &str), Refusal> {

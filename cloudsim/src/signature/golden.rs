@@ -104,7 +104,7 @@ fn every_captured_acs3_request_is_of_a_known_action_with_known_parameters() {
         assert!(checked.is_ok(), "{}: {checked:?}", case["case"]);
         known += 1;
     }
-    assert_eq!(known, 14);
+    assert_eq!(known, 16);
 }
 
 #[test]
@@ -214,5 +214,45 @@ fn a_captured_token_exchange_is_read_from_the_query_and_from_a_form() {
         assert_eq!(request.parameter("RoleSessionName"), Some("sess"));
         assert_eq!(request.parameter("Timestamp"), Some("2024-06-01T12:34:56Z"));
         assert!(crate::service::Action::of(&request).is_ok());
+    }
+}
+
+#[test]
+fn captured_credential_requests_are_told_apart() {
+    use crate::metadata::Asked;
+    use crate::service::Action;
+
+    let credentials = || Asked::Credentials("captured-role".to_owned());
+    for (case, expected) in [
+        (
+            "ecs_ram_role",
+            vec![Asked::Token, Asked::Role, Asked::Token, credentials()],
+        ),
+        (
+            "ecs_ram_role_v1",
+            vec![Asked::Token, Asked::Credentials("r".to_owned())],
+        ),
+        ("uri", vec![Asked::Uri]),
+    ] {
+        let all = cases(CREDENTIALS);
+        let captured_case = all.iter().find(|found| found["case"] == case).unwrap();
+        let requests = captured_case["requests"].as_array().unwrap();
+        let asked: Vec<_> = requests
+            .iter()
+            .filter_map(|request| Asked::of(&captured(request)))
+            .collect();
+        assert_eq!(asked, expected);
+    }
+    for (case, index) in [("ram_role_arn", 0), ("chain", 1)] {
+        let all = cases(CREDENTIALS);
+        let captured_case = all.iter().find(|found| found["case"] == case).unwrap();
+        let request = captured(&captured_case["requests"][index]);
+        assert_eq!(Action::of(&request).unwrap(), Action::AssumeRole);
+        assert!(Action::AssumeRole.check_parameters(&request).is_ok());
+        // The credentials package still signs with HMAC-SHA1, which this server does not take.
+        assert_eq!(
+            Authorization::of(&request).unwrap_err().code,
+            "IncompleteSignature"
+        );
     }
 }

@@ -5,9 +5,12 @@
 
 mod authentication;
 mod catalog;
+mod chain;
 mod fault;
+mod instance;
 mod kms;
 mod ledger;
+mod metadata;
 mod oos;
 mod program;
 mod support;

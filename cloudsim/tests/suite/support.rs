@@ -142,7 +142,7 @@ impl Client {
     pub fn sign(&self, draft: &Draft) -> RequestBuilder {
         let hex = |bytes: &[u8]| hex::encode(bytes);
         let sha = |text: &str| hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-        let host = self.url.strip_prefix("http://").unwrap().to_owned();
+        let host = self.url.split("://").nth(1).unwrap().to_owned();
         let mut headers = vec![
             ("host", host),
             ("x-acs-action", draft.action.to_owned()),
