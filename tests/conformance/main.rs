@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chain;
 mod identity;
+mod machine;
 mod oos;
 mod quiet;
 mod subject;
