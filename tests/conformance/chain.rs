@@ -124,7 +124,7 @@ async fn equal_chains_share_one_exchange_and_a_wrong_external_id_shares_nothing(
     let chain = |id: &str| {
         let id = id.to_owned();
         hop(&fixture, fixture.identity(|_| ()), |role| {
-            role.external_id = Some(id)
+            role.external_id = Some(id);
         })
     };
     let (one, same, wrong) = (chain("canary-ext"), chain("canary-ext"), chain("wrong"));
@@ -207,7 +207,7 @@ async fn a_policy_narrows_what_the_role_may() {
     let statement = r#"{"Effect":"Allow","Action":"kms:*","Resource":"*"}"#;
     let policy = format!(r#"{{"Version":"1","Statement":[{statement}]}}"#);
     let narrow = hop(&fixture, fixture.identity(|_| ()), |role| {
-        role.policy = Some(policy)
+        role.policy = Some(policy);
     });
     let refusal = read(&fixture, &narrow).await.unwrap_err();
     assert_eq!(refusal.0, Class::Denied);
@@ -267,7 +267,7 @@ async fn a_throttled_sts_fails_new_chains_only() {
         .simulator
         .add_fault(Fault::throttle(700).service("sts"));
     let new = hop(&fixture, fixture.identity(|_| ()), |role| {
-        role.session_name.push('2')
+        role.session_name.push('2');
     });
     let failure = read(&fixture, &new).await.unwrap_err();
     assert_eq!(failure.0, Class::Throttled);

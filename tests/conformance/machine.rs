@@ -90,8 +90,8 @@ async fn each_of_the_operators_own_sources_reads() {
     )];
     let uri = fixture.simulator.credentials_uri();
     let uri = [("ALIBABA_CLOUD_CREDENTIALS_URI", uri.as_str())];
-    let table: [(&[(&str, &str)], bool, &str); 4] = [
-        (&key, true, "accessKey"),
+    let table = [
+        (&key[..], true, "accessKey"),
         (&profile, true, "profile"),
         (&[], true, "instanceRole"),
         (&uri, false, "credentialsUri"),
@@ -121,12 +121,12 @@ async fn an_instance_role_fails_by_name_and_heals_alone() {
     let failure = refused(Unauthenticated, "InstanceRole.Http404");
     assert_eq!(read(&fixture, &identity).await, failure);
     metadata(&fixture, |metadata| {
-        metadata.state = CredentialsState::Failed
+        metadata.state = CredentialsState::Failed;
     });
     let failure = refused(Unauthenticated, "InstanceRole.Refused");
     assert_eq!(read(&fixture, &identity).await, failure);
     metadata(&fixture, |metadata| {
-        metadata.state = CredentialsState::Expired
+        metadata.state = CredentialsState::Expired;
     });
     let failure = refused(Protocol, "InstanceRole.Unusable");
     assert_eq!(read(&fixture, &identity).await, failure);

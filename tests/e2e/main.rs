@@ -10,6 +10,7 @@ mod command_line;
 mod counting;
 mod drift;
 mod endpoint;
+mod entered_role;
 mod faults;
 mod hostile;
 mod identity;

@@ -127,10 +127,10 @@ fn any_difference_makes_another_identity() {
         hop(hop(Source::Rrsa(rrsa()), &|_| ()), &|_| ()),
         hop(Source::Rrsa(rrsa()), &|r| r.role_arn.push('2')),
         hop(Source::Rrsa(rrsa()), &|r| {
-            r.external_id = Some("x".to_owned())
+            r.external_id = Some("x".to_owned());
         }),
         hop(Source::Rrsa(rrsa()), &|r| {
-            r.external_id = Some("y".to_owned())
+            r.external_id = Some("y".to_owned());
         }),
         hop(Source::Rrsa(rrsa()), &|r| r.session_name.push('2')),
         hop(Source::Rrsa(rrsa()), &|r| r.duration_seconds = Some(900)),
