@@ -6,7 +6,7 @@
 //! applied is no longer what was fetched, and then join their rows to get the values. The hub
 //! remembers digests, never values, apart from the few seconds in which objects collect them.
 //!
-//! The table behind it ([`table`]) is pure: it is told the time and the answers, and says what to
+//! The table behind it (`table.rs`) is pure: it is told the time and the answers, and says what to
 //! send next. [`Hub`] is the thin shell that really waits and calls.
 
 mod answer;

@@ -42,13 +42,12 @@ impl Table {
             }
         }
         let identity = origin.identity.id();
-        if probe {
-            let works = match &result {
-                Ok(_) => true,
-                Err(CallFailure::Call(error)) => proves_identity(error.class),
-                Err(CallFailure::Identity(_)) => false,
-            };
-            self.end_probe(identity, works);
+        match &result {
+            Ok(_) if probe => self.end_probe(identity, true, now.at),
+            Err(CallFailure::Call(error)) if probe => {
+                self.end_probe(identity, proves_identity(error.class), now.at);
+            }
+            Ok(_) | Err(_) => {}
         }
         match result {
             Err(CallFailure::Identity(error)) => {

@@ -227,6 +227,11 @@ impl Table {
     }
 
     fn offer(&mut self, id: RowId, request: Join, since: Instant, now: Now) -> Offer {
+        if request.anew.is_some()
+            && let Some(group) = self.rows.get(&id).map(|row| row.group)
+        {
+            self.hasten_probe(group, now.at);
+        }
         if let Some(error) = self.refuse_parked(id, now) {
             return Offer::Answer(Err(error));
         }

@@ -35,6 +35,8 @@ pub(super) struct Park {
     /// When a probe may go out. All rows that failed for the identity's sake are due then.
     pub until: Instant,
     pub probing: bool,
+    /// When the probe would have gone out, had nobody asked for it earlier. Rows are due then.
+    pub hastened: Option<Instant>,
 }
 
 // === impl Table ===
@@ -57,6 +59,8 @@ impl Table {
         let old = standing.park.take();
         let (park, news) = match old {
             Some(old) if !probe => (old, false),
+            // A probe that somebody asked for takes nothing from those who wait for the next.
+            Some(old) if old.hastened.is_some() => (old.resumed(now.at), true),
             old => (Park::after(old, error, now.at), true),
         };
         let (error, until) = (Arc::clone(&park.error), park.until);
@@ -95,14 +99,47 @@ impl Table {
     }
 
     /// The probe is back. Where the identity works, what waited for it leaves: it is due already.
-    pub(super) fn end_probe(&mut self, identity: IdentityId, works: bool) {
+    pub(super) fn end_probe(&mut self, identity: IdentityId, works: bool, now: Instant) {
         let Some(standing) = self.identities.get_mut(&identity) else {
             return;
         };
-        if works {
-            standing.park = None;
-        } else if let Some(park) = &mut standing.park {
-            park.probing = false;
+        let Some(park) = standing.park.take() else {
+            return;
+        };
+        if !works {
+            standing.park = Some(park.resumed(now));
+        } else if let Some(due) = park.hastened {
+            self.release(identity, due, now);
+        }
+    }
+
+    /// Lets the identity's probe go out now, because a person asked for something it reads.
+    pub(super) fn hasten_probe(&mut self, group: GroupId, now: Instant) {
+        let Some(identity) = self.groups.get(&group).map(Group::identity) else {
+            return;
+        };
+        let standing = self.identities.get_mut(&identity);
+        let Some(park) = standing.and_then(|standing| standing.park.as_mut()) else {
+            return;
+        };
+        if !park.probing && park.until > now {
+            park.hastened = Some(park.until);
+            park.until = now;
+            self.note_identity(identity, now);
+        }
+    }
+
+    /// Makes due what waited for a probe at `due`.
+    fn release(&mut self, identity: IdentityId, due: Instant, now: Instant) {
+        for id in self.groups_of(identity) {
+            let Some(group) = self.groups.get(&id) else {
+                continue;
+            };
+            let waiting = group.queue.iter().filter(|(time, _)| *time == due);
+            let waiting: Vec<RowId> = waiting.map(|(_, row)| *row).collect();
+            for row in waiting {
+                self.set_due(row, Some(now), now);
+            }
         }
     }
 
@@ -138,15 +175,29 @@ impl Table {
         now: Now,
     ) {
         for id in self.groups_of(identity) {
-            let rows = match self.groups.get_mut(&id) {
-                Some(group) => group.give_up(now.at),
-                None => Vec::new(),
-            };
-            for row in rows {
-                self.fail_parked(row, error, until, now.at, now);
-            }
-            self.note(id, now.at);
+            self.hold_back_group(id, error, until, now);
         }
+    }
+
+    /// What has come due in a group since its identity was parked has the identity's failure too.
+    /// Says whether the group is held back.
+    pub(super) fn hold_back_due(&mut self, id: GroupId, now: Now) -> bool {
+        let Some((error, until)) = self.parked(id).filter(|(_, until)| *until > now.at) else {
+            return false;
+        };
+        self.hold_back_group(id, &error, until, now);
+        true
+    }
+
+    fn hold_back_group(&mut self, id: GroupId, error: &Arc<CallError>, until: Instant, now: Now) {
+        let rows = match self.groups.get_mut(&id) {
+            Some(group) => group.give_up(now.at),
+            None => Vec::new(),
+        };
+        for row in rows {
+            self.fail_parked(row, error, until, now.at, now);
+        }
+        self.note(id, now.at);
     }
 
     fn groups_of(&self, identity: IdentityId) -> Vec<GroupId> {
@@ -173,6 +224,17 @@ impl Park {
             failures,
             until: now + wait,
             probing: false,
+            hastened: None,
+        }
+    }
+
+    /// The park after a probe that changed nothing: the next goes out when it would have.
+    fn resumed(self, now: Instant) -> Self {
+        Self {
+            until: self.hastened.unwrap_or(self.until).max(now),
+            probing: false,
+            hastened: None,
+            ..self
         }
     }
 }

@@ -188,6 +188,10 @@ impl Table {
             if group.noted.is_none_or(|time| time > now.at) {
                 continue;
             }
+            if self.hold_back_due(id, now) {
+                continue;
+            }
+            let group = self.groups.get_mut(&id)?;
             if let Some(batch) = group.take(&self.rows, now.at) {
                 return self.send(id, batch, now);
             }
@@ -259,8 +263,8 @@ impl Table {
         let park = self.identities.get(&group.identity());
         let next = match park.and_then(|standing| standing.park.as_ref()) {
             Some(park) if park.probing => None,
-            Some(park) => time.map(|time| time.max(park.until)),
-            None => time,
+            // Before the probe nothing leaves, but what comes due has failed with the identity.
+            Some(_) | None => time,
         };
         if group.noted == next {
             return;

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use external_cloud_secrets::api::ExternalCloudSecret;
+use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
-use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
@@ -290,4 +291,44 @@ async fn create_raw(scene: &Scene<'_>, name: &str, spec: &Value) {
         async || raw(scene).create(&PostParams::default(), &object).await,
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_used_up_is_told_and_the_secret_comes_when_there_is_room() {
+    let scene = Scene::new(World::shared().await, "quota").await;
+    scene.put("db", "canary-quota");
+    let quota = json!({
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": { "name": "none", "namespace": scene.namespace },
+        "spec": { "hard": { "count/secrets": "0" } },
+    });
+    scene.apply(&quota).await.unwrap();
+    let quotas: Api<ResourceQuota> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    // What the controller of quotas, which this cluster does without, would note.
+    let none = json!({ "count/secrets": "0" });
+    let noted = Patch::Merge(json!({ "status": { "hard": none, "used": none } }));
+    quotas
+        .patch_status("none", &PatchParams::default(), &noted)
+        .await
+        .unwrap();
+    scene
+        .apply(&scene.object("db", "1h", &[("a", "db")]))
+        .await
+        .unwrap();
+    let message = scene
+        .wait_condition("db", "Ready", "False", "WriteRefused")
+        .await;
+    assert!(
+        message.contains("ResourceQuota") && !message.contains("canary"),
+        "{message}"
+    );
+    quotas
+        .delete("none", &DeleteParams::default())
+        .await
+        .unwrap();
+    scene.wait_value("db", "a", "canary-quota").await;
+    scene
+        .wait_condition("db", "Ready", "True", "SecretReady")
+        .await;
 }

@@ -1,6 +1,12 @@
 //! The operator as a process of its own, against a real API server and simulated clouds.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "the helpers of tests fail as tests do"
+)]
 
 mod access_key;
 mod actions;
@@ -23,11 +29,16 @@ mod outage;
 mod ownership;
 mod proxy;
 mod rbac;
+mod reference;
+mod refusal;
 mod rename;
+mod road;
 mod rotation;
 mod scene;
 mod service;
 mod snapshot;
+mod suspension;
+mod ten;
 mod tenancy;
 mod wait;
 mod world;

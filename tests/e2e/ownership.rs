@@ -158,7 +158,6 @@ async fn a_restored_secret_is_taken_back_and_its_equal_data_stays_untouched() {
         .wait_condition("db", "Ready", "True", "SecretReady")
         .await;
 
-    // It goes with its object again.
     scene.delete("db").await;
     scene.wait_gone("db").await;
 }

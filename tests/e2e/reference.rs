@@ -78,7 +78,11 @@ async fn a_pinned_version_stays_and_a_missing_one_is_told() {
     scene.wait_value("db", "first", "canary-1").await;
     scene.wait_settled("db").await;
     let status = scene.objects().get("db").await.unwrap().status.unwrap();
-    let versions: Vec<_> = status.entries.iter().map(|e| e.version.as_deref()).collect();
+    let versions: Vec<_> = status
+        .entries
+        .iter()
+        .map(|e| e.version.as_deref())
+        .collect();
     assert_eq!(versions, [Some("1"), Some("3")]);
     // A version that does not exist holds everything back.
     let before = scene.secret_as_it_is("db").await;

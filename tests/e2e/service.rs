@@ -246,14 +246,14 @@ async fn setup_on(cluster: &Cluster, dir: &TempDir, name: &str) -> Setup {
 /// Makes the API server let in any spec, as if another version of the definitions were installed.
 async fn loosen(world: &World, plural: &str) {
     let client = world.cluster.client().unwrap();
-    let path = format!(
+    let place = format!(
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.cloudsecrets.dev"
     );
     let patch = json!([{
         "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
         "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
     }]);
-    let request = axum::http::Request::patch(path)
+    let request = axum::http::Request::patch(place)
         .header("content-type", "application/json-patch+json")
         .body(serde_json::to_vec(&patch).unwrap());
     let _: serde_json::Value = client.request(request.unwrap()).await.unwrap();

@@ -75,5 +75,9 @@ async fn a_stores_shortest_interval_holds_for_its_objects() {
     tokio::time::sleep(Duration::from_secs(11)).await;
     assert_eq!(scene.calls("db"), calls);
     let object = scene.objects().get("db").await.unwrap();
-    assert_eq!(object.spec.refresh_interval.as_deref(), Some("10s"), "as written");
+    assert_eq!(
+        object.spec.refresh_interval.as_deref(),
+        Some("10s"),
+        "as written"
+    );
 }

@@ -237,7 +237,6 @@ async fn from_consumer_gives_each_namespace_its_own_service_account() {
         message.contains("AuthenticationFail.NoPermission"),
         "{message}"
     );
-    // Also when the value was read a moment ago.
     trusted.refresh("db", "1").await;
     denied.refresh("db", "1").await;
     trusted
@@ -315,7 +314,6 @@ async fn a_changed_store_wakes_its_dependents_and_nobody_else() {
     }
     let before = still(&scene, "other", "other").await;
     let calls = scene.calls("db");
-    // Another role is another identity: what it may read has to be read again.
     scene.role("writer", &["reader"], &["/nothing"]);
     let mut auth = scene.rrsa("writer");
     auth["rrsa"]["serviceAccountRef"]["name"] = "reader".into();
@@ -329,7 +327,6 @@ async fn a_changed_store_wakes_its_dependents_and_nobody_else() {
         scene.condition_if_any("db", "Ready").await.unwrap().status,
         "True"
     );
-    // And back, which heals without waiting for a ladder.
     scene
         .apply(&scene.store("second", scene.rrsa("reader")))
         .await
@@ -337,7 +334,6 @@ async fn a_changed_store_wakes_its_dependents_and_nobody_else() {
     scene
         .wait_condition("db", "Fresh", "True", "Refreshed")
         .await;
-    // Suspended: no call, and nothing of the object's Secret changes.
     let mut suspended = scene.store("second", scene.rrsa("reader"));
     suspended["spec"]["suspend"] = true.into();
     scene.apply(&suspended).await.unwrap();

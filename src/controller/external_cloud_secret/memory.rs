@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::ExternalCloudSecretStatus;
+use crate::controller::guard;
 use crate::refresh::ObjectKey;
 
 /// The shortest time between two repairs of one Secret; it doubles while they go on.
@@ -16,6 +17,10 @@ const REPAIR_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_REPAIR_PAUSE: Duration = Duration::from_mins(5);
 /// After this long without a repair the pause starts over.
 const REPAIRS_FORGOTTEN: Duration = Duration::from_mins(10);
+
+/// Refusals of a Secret that are not told yet: an API server that has just started refuses what it
+/// allows a moment later.
+const QUIET_REFUSALS: u32 = 2;
 
 /// One object's memory.
 #[derive(Debug, Default, Clone)]
@@ -34,14 +39,13 @@ pub struct Memory {
     pub blocked: bool,
     /// Reconciles that failed in a row.
     pub failures: u32,
-    /// Writes that the API server refused in a row.
-    pub refusals: u32,
     /// The last status written, until the watch shows it.
     pub status: Option<WrittenStatus>,
     /// The turn for a look at the Secret.
     pub look_at: Option<Instant>,
     repairs: u32,
     last_repair: Option<Instant>,
+    refusals: u32,
 }
 
 /// A status that the cache may not show yet.
@@ -70,6 +74,18 @@ impl Memory {
         let pause = (REPAIR_PAUSE * 2_u32.pow(doublings)).min(LONGEST_REPAIR_PAUSE);
         let wait = (last + pause).saturating_duration_since(now);
         (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Notes that the API server refused the Secret. Says how long to wait when that is to be told,
+    /// and nothing while it may pass in a moment.
+    pub fn refused(&mut self) -> Option<Duration> {
+        self.refusals = self.refusals.saturating_add(1);
+        (self.refusals > QUIET_REFUSALS).then(|| guard::wait(self.refusals))
+    }
+
+    /// Notes that the API server took the Secret.
+    pub fn accepted(&mut self) {
+        self.refusals = 0;
     }
 
     /// Notes a repair.
@@ -154,6 +170,16 @@ mod tests {
             None,
             "calm is forgiven"
         );
+    }
+
+    #[test]
+    fn a_refusal_is_told_when_it_lasts_and_tried_again_ever_more_rarely() {
+        let mut memory = Memory::default();
+        let waits: Vec<_> = (0..4).map(|_| memory.refused()).collect();
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(waits, [None, None, seconds(4), seconds(8)]);
+        memory.accepted();
+        assert_eq!(memory.refused(), None);
     }
 
     #[test]

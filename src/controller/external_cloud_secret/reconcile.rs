@@ -15,7 +15,6 @@ use super::plan::{Due, Facts, Settlement, Standing};
 use super::report::report;
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
 use crate::controller::context::Context;
-use crate::controller::guard;
 use crate::refresh::{Held, Joined, ObjectKey};
 
 /// Why a reconcile has to be tried again.
@@ -52,6 +51,8 @@ pub(super) struct Round {
     /// The Secret was written, be it only what it says about itself.
     pub wrote: bool,
     pub asked: bool,
+    /// The API server refused the Secret, which is tried again after this long.
+    pub again: Option<Duration>,
 }
 
 // === impl Ended ===
@@ -84,6 +85,7 @@ impl Round {
             written: false,
             wrote: false,
             asked: false,
+            again: None,
         }
     }
 }
@@ -189,10 +191,8 @@ async fn settle(
         }
     };
     let settled = round.standing == Standing::Settled;
-    let wrote = round.wrote;
+    let (wrote, again) = (round.wrote, round.again);
     let blocked = memory.blocked && !blocked_before;
-    let refused =
-        matches!(&round.standing, Standing::Failed(p) if p.reason == Reason::WriteRefused);
     report(context, &facts, &places, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     finish_rename(context, object).await?;
@@ -200,16 +200,13 @@ async fn settle(
         // What stands in the way is watched from the next round on.
         return Ok(Ended::Again(Duration::ZERO));
     }
-    if refused {
-        return Ok(Ended::Again(guard::wait(memory.refusals + 3)));
-    }
     // The Secret was not looked at since it was written by another process or changed by a hand.
     let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
-    Ok(if unverified {
-        Ended::Again(Duration::ZERO)
-    } else {
-        Ended::Done
+    Ok(match again {
+        Some(wait) => Ended::Again(wait),
+        None if unverified => Ended::Again(Duration::ZERO),
+        None => Ended::Done,
     })
 }
 
@@ -274,13 +271,15 @@ async fn apply(
             // server refuse, such as a quota, ends without one.
             let conflict = problem.reason == Reason::TargetConflict;
             memory.blocked = conflict && context.managed.get(&target).is_none();
-            memory.refusals = if conflict {
-                0
+            let again = if conflict {
+                None
             } else {
-                memory.refusals.saturating_add(1)
+                let lasting = memory.refused();
+                Some(lasting.ok_or(apply::WriteError::Passing(problem.message.clone()))?)
             };
             return Ok(Round {
                 asked: true,
+                again,
                 ..Round::standing(Standing::Failed(problem))
             });
         }
@@ -292,7 +291,7 @@ async fn apply(
     }
     memory.drifted = false;
     memory.blocked = false;
-    memory.refusals = 0;
+    memory.accepted();
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
@@ -303,6 +302,7 @@ async fn apply(
         written,
         wrote: true,
         asked: true,
+        again: None,
     })
 }
 

@@ -65,13 +65,15 @@ async fn a_failed_identity_is_probed_by_one_call_at_a_time_and_everything_recove
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_that_come_due_while_their_identity_is_parked_fail_with_the_next_probe() {
+async fn rows_that_come_due_while_their_identity_is_parked_fail_at_their_slot() {
     let world = World::new();
     let cloud = world.cloud("a");
     let origin = world.origin(&cloud);
     cloud.all(Script::Spoils(Class::Unauthenticated, "InvalidAccessKeyId"));
     subscribe(&world, &origin, 1_000);
-    world.pass(INTERVAL * 3).await;
+    world.pass(INTERVAL).await;
+    assert_eq!(failing(&world, 1_000), 1_000, "within one interval");
+    world.pass(INTERVAL * 2).await;
     assert_eq!(failing(&world, 1_000), 1_000);
     // Each probe is a call, and another after its credentials were dropped.
     assert!(cloud.take_calls().len() <= 10);
@@ -89,10 +91,6 @@ async fn a_join_under_a_parked_identity_is_answered_at_once_and_woken_later() {
     let digest = Digest::parse(&"0".repeat(32));
     for (n, request) in [
         Join::default(),
-        Join {
-            anew: Some(1),
-            retry: false,
-        },
         Join {
             anew: None,
             retry: true,
@@ -115,7 +113,63 @@ async fn a_join_under_a_parked_identity_is_answered_at_once_and_woken_later() {
     world.pass(MINUTE).await;
     let mut woken = world.wakes();
     woken.sort();
-    assert_eq!(woken, ["late0", "late1", "late2", "o0"]);
+    assert_eq!(woken, ["late0", "late1", "o0"]);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_gets_a_probe_at_once_and_postpones_nobody() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    cloud.all(Script::Spoils(Class::Unauthenticated, "InvalidAccessKeyId"));
+    subscribe(&world, &origin, 100);
+    for n in 0..100 {
+        let _ = world.hub.join(&object(&format!("o{n}")), Join::default());
+    }
+    world.pass(SECOND).await;
+    assert_eq!(failing(&world, 100), 100);
+    for token in 1..=5 {
+        cloud.take_calls();
+        let asked = Join {
+            anew: Some(token),
+            retry: true,
+        };
+        let answers = world.collect(&object("o7"), asked).await;
+        assert!(answers[0].is_err());
+        assert_eq!(
+            cloud.take_calls().len(),
+            2,
+            "the probe, and once more with new credentials"
+        );
+    }
+    world.hub.check();
+    // The next probe is where it was: what failed meanwhile for one who asked does not count.
+    cloud.heal();
+    world.pass(SECOND * 30).await;
+    assert_eq!(failing(&world, 100), 0);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_somebody_asked_for_and_that_works_frees_everybody() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    cloud.all(Script::Spoils(Class::Unauthenticated, "InvalidAccessKeyId"));
+    subscribe(&world, &origin, 100);
+    for n in 0..100 {
+        let _ = world.hub.join(&object(&format!("o{n}")), Join::default());
+    }
+    world.pass(SECOND).await;
+    cloud.heal();
+    let asked = Join {
+        anew: Some(1),
+        retry: true,
+    };
+    assert!(world.collect(&object("o7"), asked).await[0].is_ok());
+    world.pass(SECOND).await;
+    assert_eq!(failing(&world, 100), 0);
     world.hub.check();
 }
 
