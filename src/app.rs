@@ -24,10 +24,13 @@ use crate::controller::managed::ManagedSecrets;
 use crate::controller::named::NamedObjects;
 use crate::controller::run::{self, Cached, Woken};
 use crate::controller::store::resolve::{Resolver, Rules};
+use crate::controller::store::root_key::RootKeys;
 use crate::controller::token::TokenRequests;
 use crate::controller::watch::{self, Filled};
-use crate::credential::{CredentialCache, DiskFiles, Environment, Exchange};
-use crate::http::{HttpClient, HttpOptions};
+use crate::credential::{
+    Callers, CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
+};
+use crate::http::{DirectClient, HttpClient, HttpOptions};
 use crate::metrics::{Census, Metrics};
 use crate::provider::endpoint::EndpointPolicy;
 use crate::provider::{Edge, Random};
@@ -83,6 +86,9 @@ pub enum AppError {
     /// A flag.
     #[error("--allowed-endpoint-suffixes: {0}")]
     Endpoints(#[from] crate::provider::endpoint::EndpointError),
+    /// The environment.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// The HTTP client for clouds.
     #[error("no HTTP client can be made: {0}")]
     Http(String),
@@ -174,7 +180,9 @@ impl Parts<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new()?);
         let edge = edge(&args, &clock, random)?;
-        let credentials = credentials(&client, &edge, &metrics);
+        let environment = Environment::new(environment);
+        let surroundings = surroundings(&args, &environment, &clock)?;
+        let credentials = credentials(&client, &edge, surroundings, &metrics);
         let observer: Arc<dyn CallObserver> = Arc::clone(&metrics) as _;
         let caller = Caller::new(Arc::new(credentials.clone()), observer, CALL_DEADLINE);
         let (hub, hub_woken) = Hub::new(caller, Arc::clone(&clock), key.clone(), Limits::default());
@@ -189,12 +197,17 @@ impl Parts<()> {
             audiences: args.allowed_token_audiences,
             store_ambient: args.store_ambient_credentials,
             cluster_store_ambient: args.cluster_store_ambient_credentials,
+            instance_role: args.enable_instance_role,
+            alibaba_account: args.alibaba_account_id,
+            ack_cluster: args.ack_cluster_id,
             cluster_name,
             operator_namespace: namespace,
         };
+        let callers = Callers::new(credentials.clone(), edge.clone());
         let context = Context {
             client,
             hub,
+            root_keys: Arc::new(RootKeys::new(callers, events.clone())),
             credentials,
             key: key.clone(),
             clock,
@@ -209,7 +222,7 @@ impl Parts<()> {
             },
             resolver: Resolver {
                 rules,
-                environment: Environment::new(environment),
+                environment,
                 edge,
                 key,
                 named,
@@ -317,10 +330,32 @@ fn edge(args: &RunArgs, clock: &Arc<dyn Clock>, random: Random) -> Result<Edge, 
     })
 }
 
+/// Who may be asked on the machine itself: its metadata service only where a flag says so.
+fn surroundings(
+    args: &RunArgs,
+    environment: &Environment,
+    clock: &Arc<dyn Clock>,
+) -> Result<Surroundings, AppError> {
+    let http = DirectClient::new().map_err(|error| AppError::Http(error.to_string()))?;
+    let url = &args.instance_metadata_url;
+    let metadata = args.enable_instance_role.then(|| environment.metadata(url));
+    Ok(Surroundings::new(
+        http,
+        Arc::clone(clock),
+        metadata.transpose()?,
+    ))
+}
+
 /// The credentials the hub calls clouds with.
-fn credentials(client: &Client, edge: &Edge, metrics: &Arc<Metrics>) -> CredentialCache {
+fn credentials(
+    client: &Client,
+    edge: &Edge,
+    surroundings: Surroundings,
+    metrics: &Arc<Metrics>,
+) -> CredentialCache {
     let tokens = Arc::new(TokenRequests::new(client.clone()));
     let exchange = Exchange::new(edge.clone(), tokens, Arc::new(DiskFiles));
+    let exchange = exchange.with_surroundings(surroundings);
     let renewed = Arc::clone(metrics);
     CredentialCache::new(
         Arc::new(exchange),

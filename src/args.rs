@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::credential::METADATA;
+
 /// Keeps Kubernetes Secrets in step with Alibaba Cloud and Tencent Cloud secret stores.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
@@ -107,6 +109,31 @@ pub struct RunArgs {
     )]
     pub cluster_store_ambient_credentials: bool,
 
+    /// Let stores that may use the operator's own identity use the role of the instance it runs on, and
+    /// let that be the operator's own identity where its environment configures no other.
+    #[arg(long, env = "ENABLE_INSTANCE_ROLE")]
+    pub enable_instance_role: bool,
+
+    /// Where the instance's metadata service is, for tests and simulators.
+    #[arg(
+        long,
+        hide = true,
+        requires = "allow_insecure_endpoints",
+        value_name = "URL",
+        default_value = METADATA
+    )]
+    pub instance_metadata_url: String,
+
+    /// The Alibaba Cloud account of roles that ServiceAccounts name by the annotation
+    /// pod-identity.alibabacloud.com/role-name, and of the cluster's OIDC provider. Default: the
+    /// account of the store's oidcProviderArn, and of the role.
+    #[arg(long, env = "ALIBABA_ACCOUNT_ID", value_name = "ID", value_parser = account_id)]
+    pub alibaba_account_id: Option<String>,
+
+    /// The id of the ACK cluster, which makes the OIDC provider ack-rrsa-ID of stores that name none.
+    #[arg(long, env = "ACK_CLUSTER_ID", value_name = "ID", value_parser = ack_cluster_id)]
+    pub ack_cluster_id: Option<String>,
+
     /// How logs are written. What is logged is set by RUST_LOG, such as info or debug; it rules this
     /// program only, for libraries may log what must not be seen.
     #[arg(
@@ -135,6 +162,21 @@ fn audience(text: &str) -> Result<String, String> {
         );
     }
     Ok(text.to_owned())
+}
+
+fn account_id(text: &str) -> Result<String, String> {
+    if (1..=20).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err("must be the number of an account".into())
+}
+
+fn ack_cluster_id(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("must be the id of a cluster, such as c0123456789abcdef".into())
 }
 
 fn cluster_name(text: &str) -> Result<String, String> {
@@ -167,6 +209,24 @@ mod tests {
             panic!("not run")
         };
         assert!(!run.cluster_store_ambient_credentials);
+    }
+
+    #[test]
+    fn the_metadata_service_is_elsewhere_in_tests_only() {
+        let elsewhere = ["x", "--instance-metadata-url", "http://127.0.0.1:1"];
+        assert!(Cli::try_parse_from(elsewhere).is_err());
+        let insecure = elsewhere.iter().chain(&["--allow-insecure-endpoints"]);
+        let cli = Cli::try_parse_from(insecure).unwrap();
+        assert!(!cli.run.enable_instance_role);
+        let cli = Cli::try_parse_from(["x"]).unwrap();
+        assert_eq!(cli.run.instance_metadata_url, METADATA);
+    }
+
+    #[test]
+    fn what_becomes_part_of_an_arn_is_checked() {
+        for (flag, value) in [("--alibaba-account-id", "1:2"), ("--ack-cluster-id", "c/1")] {
+            assert!(Cli::try_parse_from(["x", flag, value]).is_err(), "{value}");
+        }
     }
 
     #[test]

@@ -3,11 +3,17 @@
 //! A configured identity that fails stays failed: nothing here falls back to a wider one.
 
 mod cache;
+mod callers;
+mod chain;
 mod environment;
 mod exchange;
 mod files;
 mod identity;
+mod issued;
+mod profile;
 mod session;
+mod source;
+mod surroundings;
 
 use std::fmt;
 
@@ -17,11 +23,18 @@ use secrecy::SecretString;
 use crate::digest::Digest;
 
 pub use cache::{CredentialCache, OnRenewal};
+pub use callers::Callers;
 pub use environment::{Environment, EnvironmentError, StsChoice};
 pub use exchange::{Exchange, Exchanger, TokenMinter};
 pub use files::{DiskFiles, Files};
-pub use identity::{AccessKey, Audience, Identity, Rrsa, ServiceAccount, Source, Subject};
+pub use identity::Identity;
+pub(crate) use issued::Issued;
 pub use session::session_name;
+pub use source::{
+    AccessKey, AssumedRole, Audience, CredentialsUri, InstanceRole, Profile, Rrsa, ServiceAccount,
+    Source, Subject,
+};
+pub use surroundings::{METADATA, Metadata, Surroundings};
 
 /// Names an identity: the keyed digest of all its material. Two stores share credentials or values
 /// only if these are equal.

@@ -6,6 +6,7 @@
 //! proxy that resolves names, so there the proxy must guard against such addresses.
 
 mod authority;
+mod direct;
 mod private;
 
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ pub use authority::{Authority, AuthorityError};
 
 use crate::provider::endpoint::is_metadata;
 use crate::provider::{CallError, Class, Detail};
+
+pub use direct::DirectClient;
 
 /// How long a connection may take to be made.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -149,29 +152,34 @@ impl HttpClient {
             .post(post.url)
             .headers(post.headers)
             .body(Bytes::from_owner(post.body));
-        let mut answer = request.send().await.map_err(|e| call_error(&e))?;
-        if answer.status().is_redirection() {
-            let detail = Detail::Fixed("the endpoint redirects, and redirects are not followed");
-            return Err(CallError::new(Class::Protocol, "Redirect").with_detail(detail));
-        }
-        let expected = answer.content_length().unwrap_or(0);
-        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
-        if expected > LONGEST_BODY {
+        whole(request, LONGEST_BODY).await
+    }
+}
+
+/// Sends `request` and reads the whole answer, of at most `longest` bytes.
+async fn whole(request: reqwest::RequestBuilder, longest: usize) -> Result<Response, CallError> {
+    let mut answer = request.send().await.map_err(|e| call_error(&e))?;
+    if answer.status().is_redirection() {
+        let detail = Detail::Fixed("the endpoint redirects, and redirects are not followed");
+        return Err(CallError::new(Class::Protocol, "Redirect").with_detail(detail));
+    }
+    let expected = answer.content_length().unwrap_or(0);
+    let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+    if expected > longest {
+        return Err(too_large());
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(expected.max(4096)));
+    while let Some(chunk) = answer.chunk().await.map_err(|e| call_error(&e))? {
+        if body.len() + chunk.len() > longest {
             return Err(too_large());
         }
-        let mut body = Zeroizing::new(Vec::with_capacity(expected.max(4096)));
-        while let Some(chunk) = answer.chunk().await.map_err(|e| call_error(&e))? {
-            if body.len() + chunk.len() > LONGEST_BODY {
-                return Err(too_large());
-            }
-            append(&mut body, &chunk);
-        }
-        Ok(Response {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body,
-        })
+        append(&mut body, &chunk);
     }
+    Ok(Response {
+        status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
+        body,
+    })
 }
 
 // === impl Shared ===
@@ -273,7 +281,7 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 }
 
 fn too_large() -> CallError {
-    let detail = Detail::Fixed("the answer is longer than 4 MiB");
+    let detail = Detail::Fixed("the answer is longer than any that is expected");
     CallError::new(Class::Protocol, "BodyTooLarge").with_detail(detail)
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::reference::{SecretKeyRef, ServiceAccountRef};
 use super::validation;
 
-/// The identity that a store reads with. Exactly one of rrsa, operator and accessKey is set; if it
-/// fails, no other identity is tried.
+/// The identity that a store reads with. Exactly one of rrsa, operator, accessKey and instanceRole
+/// is set, and it may enter a further role by assumeRole; if it fails, no other identity is tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = validation::one_source())]
@@ -18,7 +18,7 @@ pub struct AuthSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rrsa: Option<RrsaAuth>,
 
-    /// The operator's own identity, from its environment. Refused on a namespaced store unless the
+    /// The operator's own identity: the first that its environment configures. Refused on a namespaced store unless the
     /// operator is told to allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<OperatorAuth>,
@@ -26,6 +26,15 @@ pub struct AuthSpec {
     /// A long-lived or temporary access key, kept in Secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKeyAuth>,
+
+    /// The role of the ECS instance that the operator runs on. Refused unless the operator runs with
+    /// --enable-instance-role, and on a namespaced store unless the operator is told to allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_role: Option<InstanceRoleAuth>,
+
+    /// A role that the source above enters, and that reads in its place: the role must trust it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume_role: Option<AssumeRoleAuth>,
 
     /// A URL of the token service (STS) to call: https, a host that the operator allows, no port,
     /// path or query. Default: follows the store's region and network. At most 253 characters.
@@ -38,22 +47,27 @@ pub struct AuthSpec {
 }
 
 /// A RAM role that trusts a Kubernetes ServiceAccount.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = validation::provider_for_the_account(),
+    validation = validation::role_of_somebody(),
     validation = validation::audience_for_the_account()
 )]
 pub struct RrsaAuth {
-    /// The role to assume, such as acs:ram::1234567890:role/shop.
+    /// The role to assume, such as acs:ram::1234567890:role/shop. Required without
+    /// serviceAccountRef. Default with it: the ServiceAccount's annotation
+    /// ack.alibabacloud.com/role-arn, else pod-identity.alibabacloud.com/role-name, a role in the
+    /// operator's --alibaba-account-id or else in the account of oidcProviderArn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
         regex(pattern = validation::ROLE_ARN)
     )]
-    pub role_arn: String,
+    pub role_arn: Option<String>,
 
     /// The OIDC provider that the cluster is registered as, such as
-    /// acs:ram::1234567890:oidc-provider/ack-rrsa-c123. Required with serviceAccountRef. Default
+    /// acs:ram::1234567890:oidc-provider/ack-rrsa-c123. Default with serviceAccountRef: made of the
+    /// operator's --ack-cluster-id and its --alibaba-account-id, else the role's account. Default
     /// without it: the operator's ALIBABA_CLOUD_OIDC_PROVIDER_ARN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -72,6 +86,74 @@ pub struct RrsaAuth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = validation::AUDIENCE))]
     pub audience: Option<String>,
+
+    /// The name of the session in the cloud's audit log, 2 to 64 of A-Z a-z 0-9 . @ _ -. Default:
+    /// made of the cluster's name, the namespace and the ServiceAccount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 64), regex(pattern = validation::SESSION_NAME))]
+    pub session_name: Option<String>,
+
+    /// How long credentials live, from 900 to 43200 seconds and at most what the role allows. They
+    /// are renewed in time whatever this says. Default: 3600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 900, max = 43200))]
+    pub duration_seconds: Option<i32>,
+
+    /// A RAM policy in JSON that narrows the role's permissions, at most 2048 characters. Default:
+    /// all that the role may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub policy: Option<String>,
+}
+
+/// The role of the ECS instance that the operator runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceRoleAuth {
+    /// The role's name, at most 64 characters. Default: the role that the instance has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = validation::ROLE_NAME)
+    )]
+    pub role_name: Option<String>,
+}
+
+/// A role that another identity enters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssumeRoleAuth {
+    /// The role to assume, such as acs:ram::1234567890:role/readers. It may be another account's.
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = validation::ROLE_ARN)
+    )]
+    pub role_arn: String,
+
+    /// What the role's trust policy asks callers to say, 2 to 1224 of A-Z a-z 0-9 _ + = , . @ : / -.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1224), regex(pattern = validation::EXTERNAL_ID))]
+    pub external_id: Option<String>,
+
+    /// The name of the session in the cloud's audit log, 2 to 64 of A-Z a-z 0-9 . @ _ -. Default:
+    /// made of the cluster's name, and of the namespace and name of the ServiceAccount, or of the
+    /// Secret that holds the access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 64), regex(pattern = validation::SESSION_NAME))]
+    pub session_name: Option<String>,
+
+    /// How long credentials live, from 900 to 43200 seconds and at most what the role allows. They
+    /// are renewed in time whatever this says. Default: 3600, the most that a role entered by
+    /// another role usually allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 900, max = 43200))]
+    pub duration_seconds: Option<i32>,
+
+    /// A RAM policy in JSON that narrows the role's permissions, at most 2048 characters. Default:
+    /// all that the role may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub policy: Option<String>,
 }
 
 /// The operator's own identity. It has no settings.

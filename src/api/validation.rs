@@ -25,6 +25,12 @@ pub const HOST: &str = r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$";
 pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
 /// An OIDC provider of Alibaba Cloud RAM.
 pub const OIDC_PROVIDER_ARN: &str = "^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z0-9._-]{1,128}$";
+/// The name of a role.
+pub const ROLE_NAME: &str = "^[A-Za-z0-9._-]+$";
+/// The name of a role's session.
+pub const SESSION_NAME: &str = "^[A-Za-z0-9.@_-]+$";
+/// What the owner of a role asks callers to say.
+pub const EXTERNAL_ID: &str = "^[A-Za-z0-9_+=,.@:/-]+$";
 /// The audience of a token.
 pub const AUDIENCE: &str = "^[A-Za-z0-9._:/-]+$";
 
@@ -70,16 +76,16 @@ pub fn version_or_stage() -> Rule {
 /// On an auth block.
 pub fn one_source() -> Rule {
     Rule::new(
-        "[has(self.rrsa), has(self.operator), has(self.accessKey)].filter(set, set).size() == 1",
+        "[has(self.rrsa), has(self.operator), has(self.accessKey), has(self.instanceRole)].filter(set, set).size() == 1",
     )
-    .message("must have exactly one of: rrsa, operator, accessKey")
+    .message("must have exactly one of: rrsa, operator, accessKey, instanceRole")
 }
 
-/// On an rrsa block: a ServiceAccount's token needs the provider that vouches for it.
-pub fn provider_for_the_account() -> Rule {
-    Rule::new("!has(self.serviceAccountRef) || has(self.oidcProviderArn)")
-        .message("must be set with serviceAccountRef")
-        .field_path(".oidcProviderArn")
+/// On an rrsa block: only a ServiceAccount may supply the role that is not named.
+pub fn role_of_somebody() -> Rule {
+    Rule::new("has(self.roleArn) || has(self.serviceAccountRef)")
+        .message("must be set unless serviceAccountRef names an account whose annotations tell")
+        .field_path(".roleArn")
         .reason(Reason::FieldValueRequired)
 }
 

@@ -18,6 +18,7 @@ use super::external_cloud_secret::memory::Memories;
 use super::managed::ManagedSecrets;
 use super::named::NamedObjects;
 use super::store::resolve::Resolver;
+use super::store::root_key::RootKeys;
 use super::store::view::AnyStore;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
 use crate::clock::Clock;
@@ -52,6 +53,8 @@ pub struct Context {
     pub stores: Stores,
     /// From stores to origins.
     pub resolver: Resolver,
+    /// Which stores read with a root key.
+    pub root_keys: Arc<RootKeys>,
     /// Who depends on what.
     pub dependencies: Dependencies,
     /// What is remembered of objects.

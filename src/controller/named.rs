@@ -21,6 +21,11 @@ use super::external_cloud_secret::ownership::SecretFacts;
 use super::watch::watch_failed;
 use crate::secret_bytes::SecretBytes;
 
+/// The annotation by which a `ServiceAccount` names its role by ARN.
+const ROLE_ARN: &str = "ack.alibabacloud.com/role-arn";
+/// The annotation by which a `ServiceAccount` names its role without an account.
+const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
+
 /// How many objects are watched, for each watch is a connection; the others are looked at now and
 /// then.
 const MOST_WATCHES: usize = 100;
@@ -42,8 +47,30 @@ pub struct NamedObjects {
     known: Mutex<HashMap<Named, Entry>>,
 }
 
+/// The longest annotation that is kept, which anybody may fill: longer than any role's ARN.
+const LONGEST_ROLE: usize = 128;
+
+/// What is known of a `ServiceAccount`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Its UID.
+    pub uid: String,
+    /// The role that it names by ARN.
+    pub role_arn: Option<String>,
+    /// The role that it names without an account.
+    pub role_name: Option<String>,
+}
+
+/// What is known of an object.
+#[derive(Debug, Clone)]
+struct Meta {
+    facts: SecretFacts,
+    role_arn: Option<String>,
+    role_name: Option<String>,
+}
+
 struct Entry {
-    meta: Option<SecretFacts>,
+    meta: Option<Meta>,
     content: Option<Content>,
     task: AbortHandle,
     asked: Instant,
@@ -66,6 +93,22 @@ impl NamedObjects {
     /// # Errors
     /// The API server's.
     pub async fn metadata(self: &Arc<Self>, named: &Named) -> kube::Result<Option<SecretFacts>> {
+        Ok(self.meta(named).await?.map(|meta| meta.facts))
+    }
+
+    /// What is known of the `ServiceAccount` `named`, or nothing if there is no such one.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn account(self: &Arc<Self>, named: &Named) -> kube::Result<Option<AccountFacts>> {
+        Ok(self.meta(named).await?.map(|meta| AccountFacts {
+            uid: meta.facts.uid,
+            role_arn: meta.role_arn,
+            role_name: meta.role_name,
+        }))
+    }
+
+    async fn meta(self: &Arc<Self>, named: &Named) -> kube::Result<Option<Meta>> {
         if let Some(entry) = self.lock().get_mut(named) {
             entry.asked = Instant::now();
             return Ok(entry.meta.clone());
@@ -107,7 +150,7 @@ impl NamedObjects {
         let Some(secret) = api.get_opt(&named.name).await? else {
             return Ok(None);
         };
-        let facts = SecretFacts::new(&secret.metadata);
+        let meta = Meta::new(&secret.metadata);
         let data = secret.data.unwrap_or_default().into_iter();
         let content: Content = Arc::new(
             data.map(|(name, value)| (name, SecretBytes::new(value.0)))
@@ -116,8 +159,11 @@ impl NamedObjects {
         // Where the watch knows of another version, it has spoken since: this one is used once and
         // not kept, for no other event may come.
         let current = |entry: &&mut Entry| {
-            let known = entry.meta.as_ref().map(|meta| &meta.resource_version);
-            known == Some(&facts.resource_version)
+            let known = entry
+                .meta
+                .as_ref()
+                .map(|known| &known.facts.resource_version);
+            known == Some(&meta.facts.resource_version)
         };
         if let Some(entry) = self.lock().get_mut(named).filter(current) {
             entry.content = Some(Arc::clone(&content));
@@ -181,25 +227,25 @@ impl NamedObjects {
     }
 
     fn changed(&self, named: &Named, meta: Option<&ObjectMeta>) {
-        let facts = meta.map(SecretFacts::new);
-        let version = |facts: &SecretFacts| (facts.uid.clone(), facts.resource_version.clone());
+        let meta = meta.map(Meta::new);
+        let version = |meta: &Meta| (meta.facts.uid.clone(), meta.facts.resource_version.clone());
         {
             let mut known = self.lock();
             let Some(entry) = known.get_mut(named) else {
                 return;
             };
-            if entry.meta.as_ref().map(version) == facts.as_ref().map(version) {
+            if entry.meta.as_ref().map(version) == meta.as_ref().map(version) {
                 return;
             }
-            entry.meta = facts;
+            entry.meta = meta;
             entry.content = None;
         }
         // The receiver is gone only when the process is stopping.
         let _ = self.changes.send(named.clone());
     }
 
-    async fn read(&self, named: &Named) -> kube::Result<Option<SecretFacts>> {
-        Ok(self.read_meta(named).await?.as_ref().map(SecretFacts::new))
+    async fn read(&self, named: &Named) -> kube::Result<Option<Meta>> {
+        Ok(self.read_meta(named).await?.as_ref().map(Meta::new))
     }
 
     async fn read_meta(&self, named: &Named) -> kube::Result<Option<ObjectMeta>> {
@@ -222,5 +268,23 @@ impl NamedObjects {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Named, Entry>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Meta ===
+
+impl Meta {
+    fn new(meta: &ObjectMeta) -> Self {
+        let annotation = |name: &str| {
+            let value = meta.annotations.as_ref()?.get(name)?.trim();
+            (1..=LONGEST_ROLE)
+                .contains(&value.len())
+                .then(|| value.to_owned())
+        };
+        Self {
+            facts: SecretFacts::new(meta),
+            role_arn: annotation(ROLE_ARN),
+            role_name: annotation(ROLE_NAME),
+        }
     }
 }

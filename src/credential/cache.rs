@@ -40,6 +40,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Entry {
+    base: Option<IdentityId>,
     held: Option<Held>,
     flight: Option<Flight>,
 }
@@ -83,6 +84,7 @@ impl CredentialCache {
             let now = self.0.clock.now();
             let mut entries = self.0.entries();
             let entry = entries.entry(identity.id()).or_default();
+            entry.base = identity.base().map(|base| base.id());
             if entry.held.is_none() {
                 entry.held = identity.fixed().map(Held::forever);
             }
@@ -108,11 +110,20 @@ impl CredentialCache {
         }
     }
 
-    /// Drops everything held for identities that are not `live`; an exchange under way is let
-    /// finish, and goes the next time.
+    /// Drops everything held for identities that are not `live`, nor entered by ones that are; an
+    /// exchange under way is let finish, and goes the next time.
     pub fn retain(&self, live: &HashSet<IdentityId>) {
         let mut entries = self.0.entries();
-        entries.retain(|id, entry| live.contains(id) || entry.flight.is_some());
+        let mut kept = live.clone();
+        for id in live {
+            let mut next = Some(*id);
+            while let Some(id) = next.take() {
+                next = entries.get(&id).and_then(|entry| entry.base);
+                kept.extend(next);
+            }
+        }
+        let keep = |id: &IdentityId, entry: &Entry| kept.contains(id) || entry.flight.is_some();
+        entries.retain(|id, entry| keep(id, entry));
     }
 
     /// How many identities are held.
@@ -148,13 +159,38 @@ impl Inner {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(&self, identity: &Identity) -> Result<Credentials, CallError> {
-        let exchange = async { self.exchanger.exchange(identity).await };
+    async fn exchange(self: &Arc<Self>, identity: &Identity) -> Result<Credentials, CallError> {
+        let exchange = async {
+            match identity.base() {
+                None => self.exchanger.exchange(identity, None).await,
+                Some(base) => self.exchange_with(identity, base).await,
+            }
+        };
         let exchange = AssertUnwindSafe(exchange).catch_unwind();
         match tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(CallError::new(Class::Unavailable, "ExchangeCrashed")),
             Err(_) => Err(CallError::new(Class::Unavailable, "ExchangeTimeout")),
+        }
+    }
+
+    /// Exchanges the credentials of `base`, which are cached like any others, for those of
+    /// `identity`. Where the cloud refuses them, they are dropped and the exchange is tried once more.
+    async fn exchange_with(
+        self: &Arc<Self>,
+        identity: &Identity,
+        base: &Arc<Identity>,
+    ) -> Result<Credentials, CallError> {
+        let cache = CredentialCache(Arc::clone(self));
+        let held = cache.get(base).await?;
+        let outcome = self.exchanger.exchange(identity, Some(&held)).await;
+        match outcome {
+            Err(error) if base.fixed().is_none() && self.exchanger.refuses_the_base(&error) => {
+                cache.discard(&base.id(), &held);
+                let renewed = cache.get(base).await?;
+                self.exchanger.exchange(identity, Some(&renewed)).await
+            }
+            outcome => outcome,
         }
     }
 
@@ -164,10 +200,13 @@ impl Inner {
         let outcome = outcome.map(Arc::new);
         if let Some(entry) = self.entries().get_mut(&identity.id()) {
             entry.flight = None;
-            if let Ok(credentials) = &outcome {
-                entry.held = Some(self.hold(credentials, now));
-            } else if let Some(held) = &mut entry.held {
-                held.renewal_failed(now);
+            match &outcome {
+                Ok(credentials) => entry.held = Some(self.hold(credentials, now)),
+                Err(error) => {
+                    if let Some(held) = &mut entry.held {
+                        held.renewal_failed(now, error.retry_after);
+                    }
+                }
             }
         }
         // Last, so that a hook that panics leaves no exchange behind that never ends.
@@ -214,9 +253,9 @@ impl Held {
         }
     }
 
-    fn renewal_failed(&mut self, now: Timestamp) {
+    fn renewal_failed(&mut self, now: Timestamp, hint: Option<Duration>) {
         if let Some(lifetime) = &mut self.lifetime {
-            lifetime.renewal_failed(now);
+            lifetime.renewal_failed(now, hint.unwrap_or_default());
         }
     }
 
@@ -227,5 +266,7 @@ impl Held {
     }
 }
 
+#[cfg(test)]
+mod chain_tests;
 #[cfg(test)]
 mod tests;

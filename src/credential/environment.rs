@@ -4,8 +4,12 @@
 //! names the variable; nothing else is tried instead.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+use secrecy::{ExposeSecret, SecretString};
+
+use super::chain;
 use super::session::is_session_name;
 use super::{Rrsa, Subject};
 use crate::provider::alibaba::endpoint::{self, Network};
@@ -19,7 +23,7 @@ const STS_REGION: &str = "ALIBABA_CLOUD_STS_REGION";
 const VPC_ENDPOINT: &str = "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED";
 const SESSION_NAME: &str = "ALIBABA_CLOUD_ROLE_SESSION_NAME";
 
-/// Everything that is kept. Others of the cloud's variables may hold an access key.
+/// Everything that is kept, beside what the [`chain`] reads.
 const KEPT: [&str; 7] = [
     ROLE_ARN,
     PROVIDER_ARN,
@@ -31,8 +35,8 @@ const KEPT: [&str; 7] = [
 ];
 
 /// The variables of the operator's environment that concern its identity.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, SecretString>);
 
 /// What a store says about the STS its identities use.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +55,8 @@ pub enum EnvironmentError {
     /// No variable is set.
     #[error(
         "the operator has no identity of its own: set ALIBABA_CLOUD_ROLE_ARN, \
-         ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE in its Pod"
+         ALIBABA_CLOUD_OIDC_PROVIDER_ARN and ALIBABA_CLOUD_OIDC_TOKEN_FILE in its Pod, or see \
+         docs/identities-alibaba.md for what else may be one"
     )]
     Absent,
     /// Some variables are set and this one is not.
@@ -82,31 +87,32 @@ impl Environment {
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let ours = variables
             .into_iter()
-            .filter(|(name, _)| KEPT.contains(&&**name))
-            .map(|(name, value)| (name, value.trim().to_owned()));
-        let mut set: BTreeMap<String, String> = ours.collect();
-        set.retain(|_, value| !value.is_empty());
+            .filter(|(name, _)| KEPT.contains(&&**name) || chain::KEPT.contains(&&**name))
+            .map(|(name, value)| (name, SecretString::from(value.trim())));
+        let mut set: BTreeMap<String, SecretString> = ours.collect();
+        set.retain(|_, value| !value.expose_secret().is_empty());
         Self(set)
     }
 
-    /// The operator's own role and token file. `session_name` is the session's name where
-    /// `ALIBABA_CLOUD_ROLE_SESSION_NAME` gives none.
+    /// The operator's own role and token file, if any of their variables is set. `session_name` is
+    /// the session's name where `ALIBABA_CLOUD_ROLE_SESSION_NAME` gives none.
     ///
     /// # Errors
     /// What is missing or broken.
-    pub fn operator(
+    pub(super) fn rrsa(
         &self,
         sts: &StsChoice<'_>,
         session_name: &str,
         policy: &EndpointPolicy,
-    ) -> Result<Rrsa, EnvironmentError> {
+    ) -> Result<Option<Rrsa>, EnvironmentError> {
         let identity = [ROLE_ARN, PROVIDER_ARN, TOKEN_FILE];
         if identity.iter().all(|name| self.get(name).is_none()) {
-            return Err(EnvironmentError::Absent);
+            return Ok(None);
         }
         let role_arn = self.arn(ROLE_ARN, ":role/")?;
         let provider_arn = self.provider_arn()?;
-        self.with_role(role_arn, provider_arn, sts, session_name, policy)
+        let rrsa = self.with_role(role_arn, provider_arn, sts, session_name, policy)?;
+        Ok(Some(rrsa))
     }
 
     /// The OIDC provider that the operator's environment names.
@@ -188,24 +194,31 @@ impl Environment {
     }
 
     fn token_file(&self) -> Result<PathBuf, EnvironmentError> {
-        let path = self.get(TOKEN_FILE).map(PathBuf::from);
-        let path = path.ok_or(EnvironmentError::Missing(TOKEN_FILE))?;
-        if path.is_absolute() {
-            Ok(path)
-        } else {
-            Err(broken(TOKEN_FILE, "must be an absolute path"))
+        self.path(TOKEN_FILE)?
+            .ok_or(EnvironmentError::Missing(TOKEN_FILE))
+    }
+
+    pub(super) fn path(&self, name: &'static str) -> Result<Option<PathBuf>, EnvironmentError> {
+        match self.get(name).map(PathBuf::from) {
+            Some(path) if !path.is_absolute() => Err(broken(name, "must be an absolute path")),
+            path => Ok(path),
         }
     }
 
     fn network(&self) -> Result<Network, EnvironmentError> {
-        match self
-            .get(VPC_ENDPOINT)
-            .map(str::to_ascii_lowercase)
-            .as_deref()
-        {
-            Some("true") => Ok(Network::Vpc),
-            None | Some("false") => Ok(Network::Public),
-            Some(_) => Err(broken(VPC_ENDPOINT, "must be true or false")),
+        if self.switch(VPC_ENDPOINT)? {
+            Ok(Network::Vpc)
+        } else {
+            Ok(Network::Public)
+        }
+    }
+
+    /// A variable that is `true`, or `false` like one that is not set.
+    pub(super) fn switch(&self, name: &'static str) -> Result<bool, EnvironmentError> {
+        match self.get(name).map(str::to_ascii_lowercase).as_deref() {
+            Some("true") => Ok(true),
+            None | Some("false") => Ok(false),
+            Some(_) => Err(broken(name, "must be true or false")),
         }
     }
 
@@ -221,12 +234,18 @@ impl Environment {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(ExposeSecret::expose_secret)
     }
 }
 
-fn broken(name: &'static str, problem: &'static str) -> EnvironmentError {
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+pub(super) fn broken(name: &'static str, problem: &'static str) -> EnvironmentError {
     EnvironmentError::Broken { name, problem }
 }
 

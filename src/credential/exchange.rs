@@ -7,11 +7,19 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use secrecy::SecretString;
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::{Audience, Credentials, Files, Identity, Rrsa, ServiceAccount, Source, Subject};
-use crate::provider::alibaba::{AssumeRoleWithOidc, Sts};
+use super::profile::{self, Found};
+use super::{
+    AssumedRole, Audience, Credentials, Files, Identity, Profile, Rrsa, ServiceAccount, Source,
+    Subject, Surroundings,
+};
+use crate::provider::alibaba::{AssumeRole, AssumeRoleWithOidc, Sts, code};
 use crate::provider::{CallError, Class, Detail, Edge};
+
+/// How long an access key in a profile is used before the file is read again.
+const PROFILE_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Makes tokens of service accounts.
 pub trait TokenMinter: Send + Sync + 'static {
@@ -29,14 +37,21 @@ pub trait TokenMinter: Send + Sync + 'static {
 
 /// Turns an identity into credentials.
 pub trait Exchanger: Send + Sync + 'static {
-    /// New credentials of `identity`.
+    /// New credentials of `identity`. `base` are those of [`Identity::base`], where it has one.
     ///
     /// # Errors
     /// Why its one source gave none.
     fn exchange<'a>(
         &'a self,
         identity: &'a Identity,
+        base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>>;
+
+    /// Whether `error`, of an exchange with base credentials, means that the cloud does not accept
+    /// these any more. An exchanger that knows no bases never says so.
+    fn refuses_the_base(&self, _error: &CallError) -> bool {
+        false
+    }
 }
 
 /// The exchange with the clouds' token services.
@@ -44,18 +59,109 @@ pub struct Exchange {
     edge: Edge,
     minter: Arc<dyn TokenMinter>,
     files: Arc<dyn Files>,
+    surroundings: Option<Surroundings>,
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    /// An exchange that calls through `edge`, with tokens of `minter` and `files`.
+    /// An exchange that calls through `edge`, with tokens of `minter` and `files`. It asks nobody on
+    /// the machine itself.
     pub fn new(edge: Edge, minter: Arc<dyn TokenMinter>, files: Arc<dyn Files>) -> Self {
         Self {
             edge,
             minter,
             files,
+            surroundings: None,
         }
+    }
+
+    /// The same, which also asks those around it on its own machine.
+    #[must_use]
+    pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = Some(surroundings);
+        self
+    }
+
+    async fn assumed_role(
+        &self,
+        role: &AssumedRole,
+        base: &Credentials,
+    ) -> Result<Credentials, CallError> {
+        let request = AssumeRole {
+            role_arn: &role.role_arn,
+            external_id: role.external_id.as_deref(),
+            session_name: &role.session_name,
+            duration_seconds: role.duration_seconds,
+            policy: role.policy.as_deref(),
+        };
+        let sts = Sts::new(role.sts.clone(), self.edge.clone());
+        let refused = |error: CallError| match error.class {
+            Class::Denied if error.detail().is_none() => error.with_detail(Detail::Fixed(
+                "assumeRole: the source needs sts:AssumeRole on the role, and the role must trust \
+                 it, with the same externalId if it asks for one",
+            )),
+            Class::Unauthenticated if !code::refuses_the_key(error.code()) => {
+                error.with_detail(Detail::Fixed("assumeRole: the role does not exist"))
+            }
+            _ => error,
+        };
+        sts.assume_role(base, &request).await.map_err(refused)
+    }
+
+    async fn profile(&self, profile: &Profile) -> Result<Credentials, CallError> {
+        let broken = |problem| {
+            let path = &profile.path;
+            CallError::about_file(Class::Unauthenticated, "CredentialsFile", path, problem)
+        };
+        let text = self.text("CredentialsFile", &profile.path).await?;
+        let found = profile::parse(text.expose_secret(), &profile.name).map_err(broken)?;
+        let session = |given: Option<String>| given.unwrap_or_else(|| profile.session_name.clone());
+        match found {
+            Found::AccessKey(key) => {
+                // So that the file is read again now and then.
+                let end = self.edge.clock.now().checked_add(PROFILE_LIFE).ok();
+                Ok(Credentials {
+                    expires_at: end,
+                    ..key.credentials()
+                })
+            }
+            Found::RamRole(key, role) => {
+                let request = AssumeRole {
+                    role_arn: &role.arn,
+                    external_id: role.external_id.as_deref(),
+                    session_name: &session(role.session_name),
+                    duration_seconds: None,
+                    policy: role.policy.as_deref(),
+                };
+                let sts = Sts::new(profile.sts.clone(), self.edge.clone());
+                sts.assume_role(&key.credentials(), &request).await
+            }
+            Found::OidcRole {
+                role,
+                provider_arn,
+                token_file,
+            } => {
+                let rrsa = Rrsa {
+                    role_arn: role.arn,
+                    provider_arn,
+                    subject: Subject::TokenFile { path: token_file },
+                    sts: profile.sts.clone(),
+                    session_name: session(role.session_name),
+                    duration_seconds: None,
+                    policy: role.policy,
+                };
+                self.rrsa(&rrsa).await
+            }
+            Found::InstanceRole(role) => self.surroundings()?.instance_role(role.as_deref()).await,
+        }
+    }
+
+    fn surroundings(&self) -> Result<&Surroundings, CallError> {
+        self.surroundings.as_ref().ok_or_else(|| {
+            let detail = Detail::Fixed("this program asks nobody on its own machine");
+            CallError::new(Class::Invalid, "NoSurroundings").with_detail(detail)
+        })
     }
 
     async fn rrsa(&self, rrsa: &Rrsa) -> Result<Credentials, CallError> {
@@ -63,7 +169,7 @@ impl Exchange {
             Subject::ServiceAccount { account, audience } => {
                 self.minter.mint(account, audience).await?
             }
-            Subject::TokenFile { path } => self.token_file(path).await?,
+            Subject::TokenFile { path } => self.text("TokenFile", path).await?,
         };
         let request = AssumeRoleWithOidc {
             role_arn: &rrsa.role_arn,
@@ -77,10 +183,9 @@ impl Exchange {
         sts.assume_role_with_oidc(&request).await
     }
 
-    /// The token in the file at `path`, trimmed: projected files may end in a line break.
-    async fn token_file(&self, path: &Path) -> Result<SecretString, CallError> {
-        let broken =
-            |problem| CallError::about_file(Class::Unauthenticated, "TokenFile", path, problem);
+    /// The text in the file at `path`, trimmed: projected files may end in a line break.
+    async fn text(&self, code: &str, path: &Path) -> Result<SecretString, CallError> {
+        let broken = |problem| CallError::about_file(Class::Unauthenticated, code, path, problem);
         let bytes = self.files.read(path).await.map_err(|error| {
             broken(match error.kind() {
                 ErrorKind::NotFound => "does not exist",
@@ -91,7 +196,7 @@ impl Exchange {
         let text = std::str::from_utf8(&bytes).map_err(|_| broken("is not text"))?;
         match text.trim() {
             "" => Err(broken("is empty")),
-            token => Ok(SecretString::from(token)),
+            text => Ok(SecretString::from(text)),
         }
     }
 }
@@ -100,17 +205,34 @@ impl Exchanger for Exchange {
     fn exchange<'a>(
         &'a self,
         identity: &'a Identity,
+        base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
         async move {
-            match identity.source() {
-                Source::Rrsa(rrsa) => self.rrsa(rrsa).await,
-                Source::AccessKey(_) => identity.fixed().ok_or_else(|| {
-                    let detail = Detail::Fixed("this identity has nothing to exchange");
-                    CallError::new(Class::Invalid, "Exchange").with_detail(detail)
-                }),
+            match (identity.source(), base) {
+                (Source::AccessKey(key), _) => Ok(key.credentials()),
+                (Source::Rrsa(rrsa), _) => self.rrsa(rrsa).await,
+                (Source::AssumedRole(role), Some(base)) => self.assumed_role(role, base).await,
+                (Source::AssumedRole(_), None) => {
+                    let detail = Detail::Fixed("the credentials that enter the role are missing");
+                    Err(CallError::new(Class::Invalid, "NoBase").with_detail(detail))
+                }
+                (Source::InstanceRole(role), _) => {
+                    let role = role.role_name.as_deref();
+                    self.surroundings()?.instance_role(role).await
+                }
+                (Source::Profile(profile), _) => self.profile(profile).await,
+                (Source::CredentialsUri(uri), _) => {
+                    self.surroundings()?
+                        .credentials_uri(uri.url.expose_secret())
+                        .await
+                }
             }
         }
         .boxed()
+    }
+
+    fn refuses_the_base(&self, error: &CallError) -> bool {
+        code::refuses_the_key(error.code())
     }
 }
 

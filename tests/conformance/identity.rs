@@ -6,10 +6,11 @@ use std::time::Duration;
 use cloudsim::{Fault, Issuer, OidcProvider, Options, Role, Simulator};
 use external_cloud_secrets::clock::SystemClock;
 use external_cloud_secrets::credential::{
-    Audience, CredentialCache, DiskFiles, Exchange, Identity, Rrsa, ServiceAccount, Source,
-    Subject, TokenMinter,
+    Audience, CredentialCache, DiskFiles, Exchange, Identity, Metadata, Rrsa, ServiceAccount,
+    Source, Subject, Surroundings, TokenMinter,
 };
 use external_cloud_secrets::digest::DigestKey;
+use external_cloud_secrets::http::DirectClient;
 use external_cloud_secrets::provider::alibaba::{Network, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
 use external_cloud_secrets::provider::{CallError, Class, Provider, RemoteKey};
@@ -58,7 +59,12 @@ pub struct Fixture {
 
 impl Fixture {
     pub async fn new() -> Self {
-        let simulator = Simulator::start(SEED, Options::default()).await.unwrap();
+        Self::of(SEED).await
+    }
+
+    /// A simulator of `seed`, which is also the instance's metadata service.
+    pub async fn of(seed: &str) -> Self {
+        let simulator = Simulator::start(seed, Options::default()).await.unwrap();
         let issuer = Issuer::throw_away(ISSUER).unwrap();
         let trusted = OidcProvider {
             name: "c1".to_owned(),
@@ -69,7 +75,14 @@ impl Fixture {
         simulator.put_oidc_provider(trusted).unwrap();
         let renewals = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&renewals);
-        let exchange = Exchange::new(edge(), Arc::new(Cluster(issuer)), Arc::new(DiskFiles));
+        let metadata = Metadata {
+            url: simulator.url(),
+            allow_v1: false,
+        };
+        let clock = Arc::new(SystemClock);
+        let around = Surroundings::new(DirectClient::new().unwrap(), clock, Some(metadata));
+        let exchange = Exchange::new(edge(), Arc::new(Cluster(issuer)), Arc::new(DiskFiles))
+            .with_surroundings(around);
         let cache = CredentialCache::new(
             Arc::new(exchange),
             Arc::new(SystemClock),
@@ -97,7 +110,7 @@ impl Fixture {
             policy: None,
         };
         change(&mut rrsa);
-        Arc::new(Identity::new(Source::Rrsa(rrsa), &DigestKey::new(&[5; 32])))
+        named(Source::Rrsa(rrsa))
     }
 
     async fn failure(&self, change: impl FnOnce(&mut Rrsa)) -> (Class, String) {
@@ -105,9 +118,14 @@ impl Fixture {
         (error.class, error.code().to_owned())
     }
 
-    fn exchanges(&self) -> usize {
+    pub fn exchanges(&self) -> usize {
         self.renewals.lock().unwrap().len()
     }
+}
+
+/// The identity of `source`.
+pub fn named(source: Source) -> Arc<Identity> {
+    Arc::new(Identity::new(source, &DigestKey::new(&[5; 32])))
 }
 
 fn account(namespace: &str, name: &str, audience: &str) -> Subject {

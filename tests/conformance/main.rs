@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chain;
 mod identity;
 mod kms;
 mod kms_secrets;
+mod machine;
 mod oos;
 mod quiet;
 mod subject;

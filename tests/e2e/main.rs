@@ -10,11 +10,13 @@
 
 mod access_key;
 mod actions;
+mod alibaba_identities;
 mod canary;
 mod command_line;
 mod counting;
 mod drift;
 mod endpoint;
+mod entered_role;
 mod faults;
 mod hostile;
 mod identity;

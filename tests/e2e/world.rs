@@ -16,6 +16,7 @@ pub const PROVIDER: &str = "ack-rrsa-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
 static STRICT: OnceCell<World> = OnceCell::const_new();
+static INSTANCE: OnceCell<World> = OnceCell::const_new();
 static AMBIENT: OnceCell<World> = OnceCell::const_new();
 
 /// Everything a test needs.
@@ -73,6 +74,22 @@ impl World {
         ];
         let args = ["--store-ambient-credentials"];
         AMBIENT.get_or_init(|| Self::own_with(&args, &env)).await
+    }
+
+    /// The shared world whose operator is an instance, with an access key of its own in its environment,
+    /// and lets namespaced stores use both.
+    pub async fn instance() -> &'static Self {
+        let env = [
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAIoperator"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "canary-operator-secret"),
+            ("ALIBABA_CLOUD_IMDSV1_DISABLED", "true"),
+        ];
+        let args = [
+            "--store-ambient-credentials",
+            "--enable-instance-role",
+            "--instance-metadata-url={cloud}",
+        ];
+        INSTANCE.get_or_init(|| Self::own_with(&args, &env)).await
     }
 
     /// A world of its own, for tests that take something away or count what everybody does.
@@ -133,7 +150,7 @@ impl World {
         let setup = Setup {
             kubeconfig,
             namespace: home.name().to_owned(),
-            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            args: args.iter().map(|arg| here(arg)).collect(),
             env: env.iter().map(own).collect(),
             log: dir.path().join("operator.log"),
         };
@@ -174,7 +191,8 @@ impl World {
 async fn cloud(cluster: &Cluster) -> Simulator {
     let seed = format!(
         "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
-         issuer: {}\n    client_ids: [sts.aliyuncs.com]\n",
+         issuer: {}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \
+         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n",
         cluster.issuer()
     );
     let options = cloudsim::Options {

@@ -1,8 +1,6 @@
 //! A store's status: whether its spec and identity resolve. No call is made for it, so that a store
-//! costs nothing and a failed probe blocks nobody.
+//! costs nothing and a failed probe blocks nobody; only whose an access key is, is asked beside it.
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
@@ -13,6 +11,7 @@ use crate::api::{ConditionStatus, Reason, interval};
 use crate::controller::context::Context;
 use crate::controller::dependency::{Dependent, Notes};
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
+use crate::provider::registry;
 
 /// Reconciles `store`.
 ///
@@ -23,6 +22,14 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     let mut notes = Notes::of(&context.dependencies, Dependent::Store(id.clone()));
     let resolved = context.resolver.origin(store, None, &mut notes).await;
     notes.finish();
+    if let Ok(Some(origin)) = &resolved
+        && !store.suspended()
+        && let Some(place) = registry::place(store.provider())
+        && let Ok(sts) = context.resolver.sts(store, &place)
+    {
+        let reference = store.reference();
+        context.root_keys.look(reference, &origin.identity, sts);
+    }
     let floor = store
         .limits()
         .and_then(|limits| limits.min_refresh_interval.as_deref());
@@ -74,7 +81,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         return Ok(Ended::Done);
     }
     let patch = json!({ "metadata": { "uid": store.meta().uid }, "status": next });
-    let (written, reference) = write(context, store, &patch).await;
+    let written = write(context, store, &patch).await;
     let kind = id.kind.as_str();
     context
         .metrics
@@ -102,30 +109,26 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         if !good || before.is_some() {
             context
                 .events
-                .transition(reference, good, reason.as_str(), &message);
+                .transition(store.reference(), good, reason.as_str(), &message);
         }
     }
     Ok(Ended::Done)
 }
 
-async fn write(
-    context: &Context,
-    store: &AnyStore,
-    patch: &serde_json::Value,
-) -> (kube::Result<()>, ObjectReference) {
+async fn write(context: &Context, store: &AnyStore, patch: &serde_json::Value) -> kube::Result<()> {
     let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
     let id = store.id();
     match store {
-        AnyStore::Namespaced(store) => {
+        AnyStore::Namespaced(_) => {
             let api: Api<crate::api::CloudSecretStore> =
                 Api::namespaced(context.client.clone(), &id.namespace);
             let written = api.patch_status(&id.name, &params, &patch).await;
-            (written.map(|_| ()), store.object_ref(&()))
+            written.map(|_| ())
         }
-        AnyStore::Cluster(store) => {
+        AnyStore::Cluster(_) => {
             let api: Api<crate::api::ClusterCloudSecretStore> = Api::all(context.client.clone());
             let written = api.patch_status(&id.name, &params, &patch).await;
-            (written.map(|_| ()), store.object_ref(&()))
+            written.map(|_| ())
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 
 use crate::api::{
     AuthSpec, CloudSecretStore, ClusterCloudSecretStore, LimitsSpec, ProviderSpec, StoreCondition,
@@ -42,6 +44,14 @@ impl AnyStore {
         match self {
             Self::Namespaced(store) => &store.metadata,
             Self::Cluster(store) => &store.metadata,
+        }
+    }
+
+    /// What events about it name.
+    pub fn reference(&self) -> ObjectReference {
+        match self {
+            Self::Namespaced(store) => store.object_ref(&()),
+            Self::Cluster(store) => store.object_ref(&()),
         }
     }
 

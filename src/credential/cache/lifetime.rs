@@ -41,10 +41,11 @@ impl Lifetime {
         now >= self.renew_at
     }
 
-    /// Puts the next attempt off by an eighth of what is left, from a second to a minute.
-    pub(super) fn renewal_failed(&mut self, now: Timestamp) {
+    /// Puts the next attempt off by an eighth of what is left, from a second to a minute, or for as
+    /// long as the cloud asked for.
+    pub(super) fn renewal_failed(&mut self, now: Timestamp, hint: Duration) {
         let left = Duration::try_from(self.usable_until.duration_since(now)).unwrap_or_default();
-        let pause = (left / 8).clamp(SECOND, MINUTE);
+        let pause = (left / 8).clamp(SECOND, MINUTE).max(hint);
         self.renew_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
     }
 }
@@ -85,9 +86,11 @@ mod tests {
     #[test]
     fn a_failed_renewal_waits_a_part_of_what_is_left() {
         let mut lifetime = Lifetime::new(at(0), at(3600), 0.0);
-        lifetime.renewal_failed(at(2700));
+        lifetime.renewal_failed(at(2700), Duration::ZERO);
         assert_eq!(lifetime.renew_at, at(2760));
-        lifetime.renewal_failed(at(3532));
+        lifetime.renewal_failed(at(3532), Duration::ZERO);
         assert_eq!(lifetime.renew_at, at(3533));
+        lifetime.renewal_failed(at(2700), 2 * MINUTE);
+        assert_eq!(lifetime.renew_at, at(2820));
     }
 }

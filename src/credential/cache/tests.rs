@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::{AccessKey, Audience, Rrsa, ServiceAccount, Source, Subject};
+use super::super::{AccessKey, AssumedRole, Audience, Rrsa, ServiceAccount, Source, Subject};
 use super::*;
 use crate::clock::TokioClock;
 use crate::digest::DigestKey;
 use crate::provider::alibaba::endpoint::global_sts;
 use crate::provider::endpoint::EndpointPolicy;
 
+const REFUSED: &str = "InvalidSecurityToken.Expired";
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Issues credentials named by their number; fails, hangs or panics when told to.
@@ -18,12 +19,17 @@ struct Scripted {
     clock: TokioClock,
     exchanges: AtomicUsize,
     mode: Mutex<Mode>,
+    /// The ids of base credentials that came with exchanges.
+    entered: Mutex<Vec<String>>,
+    /// The id of the base credentials that are refused once.
+    refused: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Copy)]
-enum Mode {
+pub(super) enum Mode {
     Issue,
     Fail,
+    Throttle,
     Hang,
     Panic,
 }
@@ -32,11 +38,22 @@ impl Exchanger for Scripted {
     fn exchange<'a>(
         &'a self,
         identity: &'a Identity,
+        base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
         async move {
             let number = self.exchanges.fetch_add(1, Ordering::SeqCst) + 1;
             tokio::time::sleep(Duration::from_millis(50)).await;
             let mode = *self.mode.lock().unwrap();
+            if let Some(base) = base {
+                let mut refused = self.refused.lock().unwrap();
+                self.entered
+                    .lock()
+                    .unwrap()
+                    .push(base.access_key_id.clone());
+                if refused.take_if(|id| *id == base.access_key_id).is_some() {
+                    return Err(CallError::new(Class::Unauthenticated, REFUSED));
+                }
+            }
             match mode {
                 Mode::Issue => Ok(Credentials {
                     access_key_id: format!("{}-{number}", identity.id().0),
@@ -45,27 +62,35 @@ impl Exchanger for Scripted {
                     expires_at: Some(self.clock.now().checked_add(HOUR).unwrap()),
                 }),
                 Mode::Fail => Err(CallError::new(Class::Unavailable, "ServiceUnavailable")),
+                Mode::Throttle => Err(CallError::new(Class::Throttled, "Throttling.User")
+                    .with_retry_after(Some(Duration::from_mins(3)))),
                 Mode::Hang => std::future::pending().await,
                 Mode::Panic => panic!("scripted"),
             }
         }
         .boxed()
     }
+
+    fn refuses_the_base(&self, error: &CallError) -> bool {
+        error.code() == REFUSED
+    }
 }
 
-struct Fixture {
-    cache: CredentialCache,
+pub(super) struct Fixture {
+    pub(super) cache: CredentialCache,
     scripted: Arc<Scripted>,
     renewals: Arc<Mutex<Vec<Result<(), Class>>>>,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = TokioClock::starting_at(Timestamp::UNIX_EPOCH);
         let scripted = Arc::new(Scripted {
             clock,
             exchanges: AtomicUsize::new(0),
             mode: Mutex::new(Mode::Issue),
+            entered: Mutex::default(),
+            refused: Mutex::default(),
         });
         let renewals = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&renewals);
@@ -82,20 +107,29 @@ impl Fixture {
         }
     }
 
-    fn mode(&self, mode: Mode) {
+    pub(super) fn mode(&self, mode: Mode) {
         *self.scripted.mode.lock().unwrap() = mode;
     }
 
-    fn exchanges(&self) -> usize {
+    pub(super) fn entered(&self) -> Vec<String> {
+        self.scripted.entered.lock().unwrap().clone()
+    }
+
+    /// Has these credentials refused once, as the base of an exchange.
+    pub(super) fn refuse(&self, base: &Credentials) {
+        *self.scripted.refused.lock().unwrap() = Some(base.access_key_id.clone());
+    }
+
+    pub(super) fn exchanges(&self) -> usize {
         self.scripted.exchanges.load(Ordering::SeqCst)
     }
 
-    async fn get(&self, identity: &Arc<Identity>) -> Arc<Credentials> {
+    pub(super) async fn get(&self, identity: &Arc<Identity>) -> Arc<Credentials> {
         self.cache.get(identity).await.unwrap()
     }
 }
 
-fn rrsa(role: &str) -> Arc<Identity> {
+pub(super) fn rrsa(role: &str) -> Arc<Identity> {
     let source = Source::Rrsa(Rrsa {
         role_arn: format!("acs:ram::1:role/{role}"),
         provider_arn: "acs:ram::1:oidc-provider/c1".to_owned(),
@@ -115,7 +149,20 @@ fn rrsa(role: &str) -> Arc<Identity> {
     Arc::new(Identity::new(source, &DigestKey::new(&[1; 32])))
 }
 
-fn access_key(secret: &str) -> Arc<Identity> {
+pub(super) fn hop(base: &Arc<Identity>, external_id: &str) -> Arc<Identity> {
+    let source = Source::AssumedRole(AssumedRole {
+        base: Arc::clone(base),
+        role_arn: "acs:ram::2:role/readers".to_owned(),
+        external_id: Some(external_id.to_owned()),
+        session_name: "c.shop.db".to_owned(),
+        duration_seconds: None,
+        policy: None,
+        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+    });
+    Arc::new(Identity::new(source, &DigestKey::new(&[1; 32])))
+}
+
+pub(super) fn access_key(secret: &str) -> Arc<Identity> {
     let source = Source::AccessKey(AccessKey {
         id: "id".to_owned(),
         secret: SecretString::from(secret),
@@ -125,7 +172,7 @@ fn access_key(secret: &str) -> Arc<Identity> {
 }
 
 /// Lets tasks that were started behind the caller's back finish.
-async fn settle() {
+pub(super) async fn settle() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 

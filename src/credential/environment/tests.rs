@@ -19,7 +19,8 @@ fn environment(more: &[(&str, &str)]) -> Environment {
 }
 
 fn operator(environment: &Environment) -> Result<Rrsa, EnvironmentError> {
-    environment.operator(&STORE, "c.ns.operator", &EndpointPolicy::default())
+    let rrsa = environment.rrsa(&STORE, "c.ns.operator", &EndpointPolicy::default());
+    rrsa?.ok_or(EnvironmentError::Absent)
 }
 
 fn sts_host(more: &[(&str, &str)], choice: &StsChoice<'_>) -> Result<String, String> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
@@ -22,6 +23,8 @@ use crate::provider::alibaba::endpoint::sts;
 use crate::provider::endpoint::{Endpoint, EndpointPolicy};
 
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
+
+const ROLE: &str = "acs:ram::2:role/readers";
 
 /// Files in memory.
 #[derive(Default)]
@@ -60,7 +63,19 @@ impl TokenMinter for Speaking {
     }
 }
 
-async fn answer(State(seen): State<Seen>, RawQuery(query): RawQuery, body: String) -> String {
+/// Answers with credentials; of a signed call, shows the action and the key in place of a body.
+async fn answer(
+    State(seen): State<Seen>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    mut body: String,
+) -> String {
+    let header = |name: &str| Some(headers.get(name)?.to_str().unwrap().to_owned());
+    if let Some(action) = header("x-acs-action") {
+        let key = header("x-acs-accesskey-id").unwrap_or_default();
+        let token = header("x-acs-security-token").unwrap_or_default();
+        body = format!("{action} {key} {token}");
+    }
     seen.lock().unwrap().push((query.unwrap_or_default(), body));
     r#"{"RequestId":"r","Credentials":{"AccessKeyId":"STS.a","AccessKeySecret":"canary-s",
         "SecurityToken":"canary-t","Expiration":"1970-01-01T01:00:00Z"}}"#
@@ -100,8 +115,8 @@ impl Fixture {
         }
     }
 
-    async fn exchange(&self, subject: Subject) -> Result<Credentials, CallError> {
-        let source = Source::Rrsa(Rrsa {
+    fn source(&self, subject: Subject) -> Source {
+        Source::Rrsa(Rrsa {
             role_arn: "acs:ram::1:role/shop".to_owned(),
             provider_arn: "acs:ram::1:oidc-provider/c1".to_owned(),
             subject,
@@ -109,13 +124,27 @@ impl Fixture {
             session_name: "c.shop.db".to_owned(),
             duration_seconds: Some(900),
             policy: None,
-        });
-        let identity = Identity::new(source, &DigestKey::new(&[1; 32]));
-        self.exchange.exchange(&identity).await
+        })
+    }
+
+    async fn exchange(&self, subject: Subject) -> Result<Credentials, CallError> {
+        let identity = Identity::new(self.source(subject), &DigestKey::new(&[1; 32]));
+        self.exchange.exchange(&identity, None).await
     }
 
     fn last(&self) -> (String, String) {
         self.seen.lock().unwrap().last().cloned().unwrap()
+    }
+}
+
+fn account() -> Subject {
+    Subject::ServiceAccount {
+        account: ServiceAccount {
+            namespace: "shop".to_owned(),
+            name: "db".to_owned(),
+            uid: "u1".to_owned(),
+        },
+        audience: Audience::new("sts.aliyuncs.com").unwrap(),
     }
 }
 
@@ -128,15 +157,7 @@ fn file() -> Subject {
 #[tokio::test]
 async fn a_minted_token_travels_in_the_body_only() {
     let fixture = Fixture::new().await;
-    let subject = Subject::ServiceAccount {
-        account: ServiceAccount {
-            namespace: "shop".to_owned(),
-            name: "db".to_owned(),
-            uid: "u1".to_owned(),
-        },
-        audience: Audience::new("sts.aliyuncs.com").unwrap(),
-    };
-    let credentials = fixture.exchange(subject).await.unwrap();
+    let credentials = fixture.exchange(account()).await.unwrap();
     assert_eq!(credentials.access_key_id, "STS.a");
     assert_eq!(credentials.access_key_secret.expose_secret(), "canary-s");
     let (query, body) = fixture.last();
@@ -183,7 +204,82 @@ async fn an_access_key_is_not_exchanged() {
         token: None,
     });
     let identity = Identity::new(source, &DigestKey::new(&[1; 32]));
-    let credentials = fixture.exchange.exchange(&identity).await.unwrap();
+    let credentials = fixture.exchange.exchange(&identity, None).await.unwrap();
     assert_eq!(credentials.expires_at, None);
     assert!(fixture.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_role_is_entered_with_the_credentials_of_its_base() {
+    let fixture = Fixture::new().await;
+    let base = fixture.exchange(account()).await.unwrap();
+    let key = DigestKey::new(&[1; 32]);
+    let role = AssumedRole {
+        base: Arc::new(Identity::new(fixture.source(account()), &key)),
+        role_arn: ROLE.to_owned(),
+        external_id: Some("ext:1".to_owned()),
+        session_name: "c.shop.db".to_owned(),
+        duration_seconds: Some(1800),
+        policy: Some(r#"{"Version":"1"}"#.to_owned()),
+        sts: fixture.sts.clone(),
+    };
+    let identity = Identity::new(Source::AssumedRole(role), &key);
+    let exchanged = fixture.exchange.exchange(&identity, Some(&base)).await;
+    assert_eq!(exchanged.unwrap().access_key_id, "STS.a");
+    let (query, body) = fixture.last();
+    assert_eq!(
+        query,
+        "DurationSeconds=1800&ExternalId=ext%3A1&Policy=%7B%22Version%22%3A%221%22%7D\
+         &RoleArn=acs%3Aram%3A%3A2%3Arole%2Freaders&RoleSessionName=c.shop.db"
+    );
+    assert_eq!(body, "AssumeRole STS.a canary-t");
+    let error = fixture
+        .exchange
+        .exchange(&identity, None)
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, Class::Invalid);
+}
+
+#[tokio::test]
+async fn a_profile_is_read_at_each_exchange() {
+    let fixture = Fixture::new().await;
+    let profile = Profile {
+        path: "/credentials".into(),
+        name: "default".to_owned(),
+        sts: fixture.sts.clone(),
+        session_name: "c.ns.operator".to_owned(),
+    };
+    let identity = Identity::new(Source::Profile(profile), &DigestKey::new(&[1; 32]));
+    let error = fixture
+        .exchange
+        .exchange(&identity, None)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "CredentialsFile: file /credentials does not exist"
+    );
+    let key = "access_key_id=id\naccess_key_secret=canary-s\n";
+    let text = format!("[default]\ntype=access_key\n{key}");
+    fixture.files.put("/credentials", &text);
+    let credentials = fixture.exchange.exchange(&identity, None).await.unwrap();
+    assert_eq!(credentials.access_key_id, "id");
+    assert!(credentials.expires_at.is_some(), "it is read again");
+    let text = format!("[default]\ntype=ram_role_arn\n{key}role_arn={ROLE}\n");
+    fixture.files.put("/credentials", &text);
+    let credentials = fixture.exchange.exchange(&identity, None).await.unwrap();
+    assert_eq!(credentials.access_key_id, "STS.a");
+    let (query, body) = fixture.last();
+    assert!(query.ends_with("RoleSessionName=c.ns.operator"), "{query}");
+    assert_eq!(body, "AssumeRole  ");
+    fixture
+        .files
+        .put("/credentials", "[default]\ntype=ecs_ram_role\n");
+    let error = fixture
+        .exchange
+        .exchange(&identity, None)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "NoSurroundings");
 }

@@ -2,6 +2,12 @@
 
 use std::collections::HashSet;
 
+use secrecy::SecretString;
+
+use super::super::{
+    AccessKey, AssumedRole, Audience, CredentialsUri, InstanceRole, Profile, Rrsa, ServiceAccount,
+    Subject,
+};
 use super::*;
 use crate::provider::alibaba::endpoint::{Network, global_sts, sts};
 use crate::provider::endpoint::EndpointPolicy;
@@ -39,6 +45,39 @@ fn account(namespace: &str, name: &str, uid: &str, audience: &str) -> Subject {
         },
         audience: Audience::new(audience).unwrap(),
     }
+}
+
+fn hop(base: Source, change: &dyn Fn(&mut AssumedRole)) -> Source {
+    let mut role = AssumedRole {
+        base: Arc::new(Identity::new(base, &key())),
+        role_arn: "acs:ram::2:role/readers".to_owned(),
+        external_id: None,
+        session_name: "c.shop.db".to_owned(),
+        duration_seconds: None,
+        policy: None,
+        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+    };
+    change(&mut role);
+    Source::AssumedRole(role)
+}
+
+fn uri(url: &str) -> Source {
+    let url = SecretString::from(url);
+    Source::CredentialsUri(CredentialsUri { url })
+}
+
+fn instance(role: Option<&str>) -> Source {
+    let role_name = role.map(str::to_owned);
+    Source::InstanceRole(InstanceRole { role_name })
+}
+
+fn profile(path: &str, name: &str, session: &str) -> Source {
+    Source::Profile(Profile {
+        path: path.into(),
+        name: name.to_owned(),
+        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+        session_name: session.to_owned(),
+    })
 }
 
 fn file(path: &str) -> Subject {
@@ -82,6 +121,30 @@ fn any_difference_makes_another_identity() {
         with(&|r| r.subject = account("shop", "db", "u1", "other")),
         with(&|r| r.subject = file("/a")),
         with(&|r| r.subject = file("/b")),
+        hop(Source::Rrsa(rrsa()), &|_| ()),
+        hop(with(&|r| r.policy = Some("{}".to_owned())), &|_| ()),
+        hop(access_key("id", "canary-1", None), &|_| ()),
+        hop(hop(Source::Rrsa(rrsa()), &|_| ()), &|_| ()),
+        hop(Source::Rrsa(rrsa()), &|r| r.role_arn.push('2')),
+        hop(Source::Rrsa(rrsa()), &|r| {
+            r.external_id = Some("x".to_owned());
+        }),
+        hop(Source::Rrsa(rrsa()), &|r| {
+            r.external_id = Some("y".to_owned());
+        }),
+        hop(Source::Rrsa(rrsa()), &|r| r.session_name.push('2')),
+        hop(Source::Rrsa(rrsa()), &|r| r.duration_seconds = Some(900)),
+        hop(Source::Rrsa(rrsa()), &|r| r.policy = Some("x".to_owned())),
+        hop(Source::Rrsa(rrsa()), &|r| r.sts = regional.clone()),
+        instance(None),
+        instance(Some("")),
+        instance(Some("worker")),
+        profile("/a", "default", "s"),
+        profile("/b", "default", "s"),
+        profile("/a", "other", "s"),
+        profile("/a", "default", "t"),
+        uri("http://a"),
+        uri("http://b"),
     ];
     let count = sources.len();
     let ids: HashSet<IdentityId> = sources
@@ -97,6 +160,16 @@ fn the_account_is_the_roles() {
     assert_eq!(identity.account(), Some("1"));
     let identity = Identity::new(access_key("id", "s", None), &key());
     assert_eq!(identity.account(), None);
+    let identity = Identity::new(hop(Source::Rrsa(rrsa()), &|_| ()), &key());
+    assert_eq!(identity.account(), Some("2"));
+}
+
+#[test]
+fn a_hop_stands_on_the_identity_that_enters_it() {
+    let first = Identity::new(Source::Rrsa(rrsa()), &key());
+    let second = Identity::new(hop(Source::Rrsa(rrsa()), &|_| ()), &key());
+    assert_eq!(second.base().map(|base| base.id()), Some(first.id()));
+    assert!(first.base().is_none());
 }
 
 #[test]

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
@@ -183,14 +182,6 @@ where
 {
     let text = Option::<String>::deserialize(decoder)?;
     Ok(text.map(SecretBytes::from))
-}
-
-/// Decodes a text that is a credential.
-pub(super) fn credential<'de, D>(decoder: D) -> Result<SecretString, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    String::deserialize(decoder).map(SecretString::from)
 }
 
 #[cfg(test)]

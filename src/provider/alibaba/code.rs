@@ -126,6 +126,12 @@ pub fn classify(service: Table, code: &str) -> Option<Class> {
     row.map(|(_, class)| *class)
 }
 
+/// Whether `code` says that the gateway does not accept the key a call was signed with, so that no
+/// service behind it saw the call.
+pub fn refuses_the_key(code: &str) -> bool {
+    classify(&[], code) == Some(Class::Unauthenticated)
+}
+
 /// The class of a failure with a well-formed body whose code no table knows.
 pub fn by_status(status: u16) -> Class {
     match status {

@@ -1,4 +1,4 @@
-//! STS: exchanges a token for credentials, and says whose credentials these are.
+//! STS: exchanges a token or other credentials for a role's, and says whose credentials these are.
 //!
 //! It caches nothing: the [`credential`](crate::credential) cache does.
 
@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::call::{self, Gateway};
+use super::call::Gateway;
 use super::code;
-use crate::credential::Credentials;
+use crate::credential::{Credentials, Issued};
 use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Class, Detail, Edge};
 
@@ -39,6 +39,21 @@ pub struct AssumeRoleWithOidc<'a> {
     pub token: &'a SecretString,
 }
 
+/// What `AssumeRole` takes.
+#[derive(Debug, Clone, Copy)]
+pub struct AssumeRole<'a> {
+    /// The role.
+    pub role_arn: &'a str,
+    /// What the role's owner asks callers to say.
+    pub external_id: Option<&'a str>,
+    /// Names the session in the cloud's audit log: 2 to 64 of `[A-Za-z0-9.@_-]`.
+    pub session_name: &'a str,
+    /// How long the credentials shall live, from 900 s to what the role allows; absent: 3600 s.
+    pub duration_seconds: Option<u32>,
+    /// A policy that narrows the role's, at most 2048 characters.
+    pub policy: Option<&'a str>,
+}
+
 /// Who we are to the cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -56,17 +71,6 @@ pub struct Caller {
 struct Assumed {
     request_id: Option<String>,
     credentials: Issued,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Issued {
-    access_key_id: String,
-    #[serde(deserialize_with = "call::credential")]
-    access_key_secret: SecretString,
-    #[serde(deserialize_with = "call::credential")]
-    security_token: SecretString,
-    expiration: String,
 }
 
 // === impl Sts ===
@@ -108,6 +112,25 @@ impl Sts {
         assumed.into_credentials(self.edge.clock.now())
     }
 
+    /// Enters a role as the holder of `caller`, who must be a RAM user or in a role itself. The call
+    /// is signed.
+    ///
+    /// # Errors
+    /// The class of STS's code; [`Class::Protocol`] for an answer without usable credentials.
+    pub async fn assume_role(
+        &self,
+        caller: &Credentials,
+        request: &AssumeRole<'_>,
+    ) -> Result<Credentials, CallError> {
+        let duration = request.duration_seconds.map(|seconds| seconds.to_string());
+        let parameters = request.parameters(duration.as_deref());
+        let assumed: Assumed = self
+            .gateway
+            .signed(caller, "AssumeRole", &parameters)
+            .await?;
+        assumed.into_credentials(self.edge.clock.now())
+    }
+
     /// Says whose `credentials` are. It needs no permission.
     ///
     /// # Errors
@@ -119,36 +142,43 @@ impl Sts {
     }
 }
 
+// === impl Caller ===
+
+impl Caller {
+    /// Whether it is the account itself, which may do anything and cannot be restrained.
+    pub fn is_root(&self) -> bool {
+        self.identity_type.as_deref() == Some("Account")
+    }
+}
+
+// === impl AssumeRole ===
+
+impl AssumeRole<'_> {
+    fn parameters<'p>(&'p self, duration: Option<&'p str>) -> Vec<(&'static str, &'p str)> {
+        let mut parameters = vec![
+            ("RoleArn", self.role_arn),
+            ("RoleSessionName", self.session_name),
+        ];
+        let optional = [
+            ("DurationSeconds", duration),
+            ("ExternalId", self.external_id),
+            ("Policy", self.policy),
+        ];
+        let given = optional.into_iter();
+        parameters.extend(given.filter_map(|(name, value)| Some((name, value?))));
+        parameters
+    }
+}
+
 // === impl Assumed ===
 
 impl Assumed {
     fn into_credentials(self, now: Timestamp) -> Result<Credentials, CallError> {
-        let Issued {
-            access_key_id,
-            access_key_secret,
-            security_token,
-            expiration,
-        } = self.credentials;
-        let unusable = |problem| {
+        let request_id = self.request_id;
+        self.credentials.into_credentials(now).map_err(|problem| {
             CallError::new(Class::Protocol, "UnusableCredentials")
                 .with_detail(Detail::Fixed(problem))
-                .with_request_id(self.request_id.as_deref())
-        };
-        let secrets = [&access_key_secret, &security_token];
-        if access_key_id.is_empty() || secrets.iter().any(|s| s.expose_secret().is_empty()) {
-            return Err(unusable("the credentials are incomplete"));
-        }
-        let expires_at: Timestamp = expiration
-            .parse()
-            .map_err(|_| unusable("their expiration is no timestamp"))?;
-        if expires_at <= now {
-            return Err(unusable("they have expired already: compare the clocks"));
-        }
-        Ok(Credentials {
-            access_key_id,
-            access_key_secret,
-            security_token: Some(security_token),
-            expires_at: Some(expires_at),
+                .with_request_id(request_id.as_deref())
         })
     }
 }

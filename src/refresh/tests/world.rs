@@ -52,6 +52,7 @@ impl Exchanger for Exchange {
     fn exchange<'a>(
         &'a self,
         identity: &'a Identity,
+        _base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
         async move {
             let Source::Rrsa(rrsa) = identity.source() else {

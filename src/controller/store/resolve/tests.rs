@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::api::StoreKind;
 use crate::clock::SystemClock;
-use crate::controller::dependency::{Dependencies, Dependent};
+use crate::controller::dependency::{Dependencies, Dependency, Dependent};
 use crate::http::{HttpClient, HttpOptions};
 
 /// A resolver without a cluster: whoever looks something up fails with [`StoreError::Unasked`].
@@ -23,6 +24,9 @@ fn resolver(store_ambient: bool) -> Resolver {
             audiences: vec![DEFAULT_AUDIENCE.to_owned()],
             store_ambient,
             cluster_store_ambient: true,
+            instance_role: false,
+            alibaba_account: None,
+            ack_cluster: None,
             cluster_name: "test".to_owned(),
             operator_namespace: "home".to_owned(),
         },
@@ -66,6 +70,12 @@ fn access_key(id: &Value, secret: &Value) -> Value {
 }
 
 /// What `resolver` says about a store, and what it looked at on the way.
+async fn origin(resolver: &Resolver, store: &AnyStore) -> Result<Option<Origin>, StoreError> {
+    let index = Dependencies::default();
+    let mut notes = Notes::of(&index, Dependent::Store(store.id()));
+    resolver.origin(store, None, &mut notes).await
+}
+
 async fn judge(resolver: &Resolver, store: &AnyStore) -> (StoreError, BTreeSet<Dependency>) {
     let index = Dependencies::default();
     let mut notes = Notes::of(&index, Dependent::Store(store.id()));
@@ -158,8 +168,13 @@ async fn what_is_not_allowed_is_refused_before_anything_is_looked_up() {
         (evil, "spec.auth.stsEndpoint"),
         (file, "spec.auth.rrsa without serviceAccountRef"),
         (json!({ "operator": {} }), "spec.auth.operator"),
+        (json!({ "instanceRole": {} }), "spec.auth.instanceRole"),
         (two, "spec.auth"),
         (json!({}), "spec.auth"),
+        (
+            json!({ "assumeRole": { "roleArn": "acs:ram::1:role/shop" } }),
+            "spec.auth",
+        ),
     ] {
         let store = store(StoreKind::CloudSecretStore, &auth);
         let (error, looked_at) = judge(&resolver(false), &store).await;
@@ -184,4 +199,48 @@ async fn an_operator_without_an_identity_lends_none() {
             "{auth}: {error}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_instance_role_is_for_stores_that_may_use_what_is_the_operators_own() {
+    let auth = json!({ "instanceRole": {} });
+    let mut enabled = resolver(false);
+    enabled.rules.instance_role = true;
+    let (error, _) = judge(&enabled, &store(StoreKind::CloudSecretStore, &auth)).await;
+    assert!(
+        error.to_string().contains("--store-ambient-credentials"),
+        "{error}"
+    );
+    let cluster_store = store(StoreKind::ClusterCloudSecretStore, &auth);
+    let found = origin(&enabled, &cluster_store).await;
+    let identity = &found.unwrap().unwrap().identity;
+    assert_eq!(identity.kind(), "instanceRole");
+    let (error, _) = judge(&resolver(true), &cluster_store).await;
+    assert!(
+        error.to_string().contains("--enable-instance-role"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_role_is_entered_by_the_source_beside_it() {
+    let mut resolver = resolver(false);
+    resolver.rules.instance_role = true;
+    let identity = async |external_id: &str| {
+        let role = json!({ "roleArn": "acs:ram::2:role/readers", "externalId": external_id });
+        let auth = json!({ "operator": {}, "assumeRole": role });
+        let store = store(StoreKind::ClusterCloudSecretStore, &auth);
+        let found = origin(&resolver, &store).await;
+        found.unwrap().unwrap().identity
+    };
+    let (one, same, other) = (
+        identity("x1").await,
+        identity("x1").await,
+        identity("x2").await,
+    );
+    assert_eq!((one.kind(), one.account()), ("assumeRole", Some("2")));
+    assert_eq!(one.first().kind(), "instanceRole");
+    assert_eq!(one.id(), same.id());
+    assert_ne!(one.id(), other.id());
+    assert_eq!(one.first().id(), other.first().id());
 }

@@ -1,6 +1,10 @@
-//! How issued credentials are read.
+//! How issued credentials are read, and how a role is asked for.
+
+use reqwest::Url;
+use secrecy::ExposeSecret;
 
 use super::*;
+use crate::provider::alibaba::sign::encode_query;
 
 fn issued(id: &str, secret: &str, token: &str, expiration: &str) -> Result<Credentials, CallError> {
     let body = serde_json::json!({
@@ -47,4 +51,24 @@ fn unusable_credentials_are_refused() {
         assert_eq!(error.request_id(), Some("R-1"));
         assert!(!format!("{error} {error:?}").contains("canary"));
     }
+}
+
+#[test]
+fn a_role_is_asked_for_as_the_vendors_sdk_does() {
+    let vectors = include_str!("../../../../tests/vectors/acs.jsonl");
+    let captured = vectors
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|vector| vector["case"] == "sts.AssumeRole")
+        .unwrap();
+    let url = Url::parse(captured["target"].as_str().unwrap()).unwrap();
+    let request = AssumeRole {
+        role_arn: "acs:ram::1234567890123456:role/Some-Role",
+        external_id: Some("ext:1"),
+        session_name: "sess",
+        duration_seconds: Some(3600),
+        policy: None,
+    };
+    let query = encode_query(&request.parameters(Some("3600")));
+    assert_eq!(Some(query.as_str()), url.query());
 }

@@ -1,0 +1,216 @@
+//! Which role a `ServiceAccount` stands for: what the store says, else what the account's annotations
+//! say, completed by what the operator knows of its cluster.
+
+use super::resolve::{Rules, StoreError, invalid, missing};
+use crate::api::RrsaAuth;
+use crate::controller::named::AccountFacts;
+
+/// A role, and the OIDC provider that vouches for the account.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AccountRole {
+    pub(super) role_arn: String,
+    pub(super) provider_arn: String,
+}
+
+/// The role of the account with `facts`, called `what` in messages. A field of the store always wins.
+///
+/// # Errors
+/// Which part nobody supplies.
+pub(super) fn find(
+    rrsa: &RrsaAuth,
+    facts: &AccountFacts,
+    what: &str,
+    rules: &Rules,
+) -> Result<AccountRole, StoreError> {
+    let role_arn = match (&rrsa.role_arn, &facts.role_arn, &facts.role_name) {
+        (Some(arn), _, _) => arn.clone(),
+        (None, Some(arn), _) if is_role(arn) => arn.clone(),
+        (None, Some(_), _) => {
+            let problem =
+                format!("the annotation ack.alibabacloud.com/role-arn of {what} is no role's ARN");
+            return Err(missing("spec.auth.rrsa.serviceAccountRef", problem));
+        }
+        (None, None, Some(name)) => named(rrsa, name, what, rules)?,
+        (None, None, None) => {
+            let problem = format!(
+                "is not set, and {what} has neither the annotation ack.alibabacloud.com/role-arn \
+                 nor pod-identity.alibabacloud.com/role-name"
+            );
+            return Err(missing("spec.auth.rrsa.roleArn", problem));
+        }
+    };
+    let provider_arn = match (&rrsa.oidc_provider_arn, &rules.ack_cluster) {
+        (Some(arn), _) => arn.clone(),
+        (None, Some(cluster)) => {
+            let account = rules.alibaba_account.as_deref().or(account(&role_arn));
+            let account = account.unwrap_or_default();
+            format!("acs:ram::{account}:oidc-provider/ack-rrsa-{cluster}")
+        }
+        (None, None) => {
+            let problem = "is not set, and the operator does not know its cluster; set it, or have \
+                           the operator run with --ack-cluster-id";
+            return Err(invalid("spec.auth.rrsa.oidcProviderArn", problem));
+        }
+    };
+    Ok(AccountRole {
+        role_arn,
+        provider_arn,
+    })
+}
+
+/// The ARN of the role `name`, in the operator's account or else the OIDC provider's.
+fn named(rrsa: &RrsaAuth, name: &str, what: &str, rules: &Rules) -> Result<String, StoreError> {
+    let field = "spec.auth.rrsa.serviceAccountRef";
+    let provider = rrsa.oidc_provider_arn.as_deref();
+    let account = rules.alibaba_account.as_deref();
+    let Some(account) = account.or(provider.and_then(self::account)) else {
+        let problem = format!(
+            "{what} names its role without an account; have the operator run with \
+             --alibaba-account-id, or set oidcProviderArn"
+        );
+        return Err(missing(field, problem));
+    };
+    let arn = format!("acs:ram::{account}:role/{name}");
+    if is_role(&arn) {
+        return Ok(arn);
+    }
+    let problem = format!(
+        "the annotation pod-identity.alibabacloud.com/role-name of {what} is no role's name"
+    );
+    Err(missing(field, problem))
+}
+
+/// The account in `acs:ram::ACCOUNT:KIND/NAME`.
+fn account(arn: &str) -> Option<&str> {
+    let account = arn.split(':').nth(3)?;
+    (!account.is_empty()).then_some(account)
+}
+
+/// Whether `arn` is one that the API server would admit as a store's `roleArn`.
+fn is_role(arn: &str) -> bool {
+    let Some((account, name)) = arn
+        .strip_prefix("acs:ram::")
+        .and_then(|rest| rest.split_once(":role/"))
+    else {
+        return false;
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=20).contains(&account.len())
+        && account.chars().all(|c| c.is_ascii_digit())
+        && (1..=64).contains(&name.len())
+        && name.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::endpoint::EndpointPolicy;
+
+    const PROVIDER: &str = "acs:ram::1:oidc-provider/ack-rrsa-c1";
+
+    fn rules(account: Option<&str>, cluster: Option<&str>) -> Rules {
+        Rules {
+            endpoints: EndpointPolicy::default(),
+            audiences: Vec::new(),
+            store_ambient: false,
+            cluster_store_ambient: true,
+            instance_role: false,
+            alibaba_account: account.map(str::to_owned),
+            ack_cluster: cluster.map(str::to_owned),
+            cluster_name: "c".to_owned(),
+            operator_namespace: "o".to_owned(),
+        }
+    }
+
+    fn found(
+        (role, provider): (Option<&str>, Option<&str>),
+        (arn, name): (Option<&str>, Option<&str>),
+        rules: &Rules,
+    ) -> Result<(String, String), String> {
+        let rrsa = RrsaAuth {
+            role_arn: role.map(str::to_owned),
+            oidc_provider_arn: provider.map(str::to_owned),
+            ..RrsaAuth::default()
+        };
+        let facts = AccountFacts {
+            uid: "u".to_owned(),
+            role_arn: arn.map(str::to_owned),
+            role_name: name.map(str::to_owned),
+        };
+        find(&rrsa, &facts, "ServiceAccount shop/db", rules)
+            .map(|role| (role.role_arn, role.provider_arn))
+            .map_err(|error| error.to_string())
+    }
+
+    fn pair(role: &str, provider: &str) -> (String, String) {
+        (role.to_owned(), provider.to_owned())
+    }
+
+    #[test]
+    fn a_field_of_the_store_wins_over_annotations_and_flags() {
+        let store = (Some("acs:ram::1:role/store"), Some(PROVIDER));
+        let annotations = (Some("acs:ram::2:role/arn"), Some("name"));
+        let rules = rules(Some("3"), Some("c3"));
+        let expected = Ok(pair("acs:ram::1:role/store", PROVIDER));
+        assert_eq!(found(store, annotations, &rules), expected);
+        let expected = Ok(pair("acs:ram::2:role/arn", PROVIDER));
+        assert_eq!(found((None, Some(PROVIDER)), annotations, &rules), expected);
+    }
+
+    #[test]
+    fn what_is_left_out_is_derived() {
+        let by_flags = rules(Some("3"), Some("c3"));
+        let provider = "acs:ram::3:oidc-provider/ack-rrsa-c3";
+        let expected = Ok(pair("acs:ram::3:role/name", provider));
+        assert_eq!(
+            found((None, None), (None, Some("name")), &by_flags),
+            expected
+        );
+        let cluster_only = rules(None, Some("c3"));
+        let expected = Ok(pair(
+            "acs:ram::2:role/arn",
+            "acs:ram::2:oidc-provider/ack-rrsa-c3",
+        ));
+        let annotations = (Some("acs:ram::2:role/arn"), None);
+        assert_eq!(found((None, None), annotations, &cluster_only), expected);
+        let expected = Ok(pair("acs:ram::1:role/name", PROVIDER));
+        let annotations = (None, Some("name"));
+        let nothing = rules(None, None);
+        assert_eq!(
+            found((None, Some(PROVIDER)), annotations, &nothing),
+            expected
+        );
+    }
+
+    #[test]
+    fn what_nobody_supplies_is_named() {
+        let nothing = rules(None, None);
+        let table = [
+            (
+                (None, Some(PROVIDER)),
+                (None, None),
+                "spec.auth.rrsa.roleArn: is not set",
+            ),
+            ((None, None), (None, Some("name")), "--alibaba-account-id"),
+            (
+                (Some("acs:ram::1:role/a"), None),
+                (None, None),
+                "spec.auth.rrsa.oidcProviderArn",
+            ),
+            (
+                (None, Some(PROVIDER)),
+                (Some("acs:ram::1:user/a"), None),
+                "is no role's ARN",
+            ),
+            (
+                (None, Some(PROVIDER)),
+                (None, Some("a/../b")),
+                "is no role's name",
+            ),
+        ];
+        for (store, annotations, part) in table {
+            let error = found(store, annotations, &nothing).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A warning for stores that read with the key of an account itself, which may do anything.
+//!
+//! It is asked beside the reconcile: whoever cannot be asked blocks nothing.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+
+use crate::controller::event::Events;
+use crate::credential::{Callers, Identity, IdentityId, Source};
+use crate::provider::Class;
+use crate::provider::endpoint::Endpoint;
+
+/// How often a question is repeated that nobody answered, and how long after.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(20);
+
+/// The reason of the event.
+const REASON: &str = "RootAccessKey";
+const MESSAGE: &str = "the access key is that of the cloud account itself: it may do anything, no \
+                       policy restrains it, and it can enter no role; use RRSA or the key of a \
+                       RAM user that may read what this store names";
+
+/// Knows which stores were looked at.
+pub struct RootKeys {
+    callers: Callers,
+    events: Events,
+    seen: Mutex<HashSet<(String, IdentityId)>>,
+}
+
+// === impl RootKeys ===
+
+impl RootKeys {
+    /// No store was looked at yet.
+    pub fn new(callers: Callers, events: Events) -> Self {
+        Self {
+            callers,
+            events,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Warns about `store`, once for each key, if what `identity` begins with is a root key.
+    pub fn look(self: &Arc<Self>, store: ObjectReference, identity: &Arc<Identity>, sts: Endpoint) {
+        let first = Arc::clone(identity.first());
+        if !matches!(first.source(), Source::AccessKey(_)) {
+            return;
+        }
+        let seen = (store.uid.clone().unwrap_or_default(), first.id());
+        if !self.seen().insert(seen.clone()) {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            match this.is_root(&first, &sts).await {
+                Some(true) => {
+                    tracing::warn!(
+                        kind = store.kind,
+                        name = store.name,
+                        "store reads with a root key"
+                    );
+                    this.events.transition(store, false, REASON, MESSAGE);
+                }
+                Some(false) => {}
+                None => {
+                    this.seen().remove(&seen);
+                }
+            }
+        });
+    }
+
+    async fn is_root(&self, identity: &Arc<Identity>, sts: &Endpoint) -> Option<bool> {
+        for _ in 0..TRIES {
+            match self.callers.caller(identity, sts).await {
+                Ok(caller) => return Some(caller.is_root()),
+                Err(error) if matches!(error.class, Class::Throttled | Class::Unavailable) => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "nobody said whose key it is");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashSet<(String, IdentityId)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,61 @@
+//! Who the cloud says that identities are, asked once each.
+//!
+//! It is asked for advice only: nobody's reading waits for the answer or depends on it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::{CredentialCache, Identity, IdentityId};
+use crate::provider::alibaba::{Caller, Sts};
+use crate::provider::endpoint::Endpoint;
+use crate::provider::{CallError, Edge};
+
+/// Answers that are kept; beyond, all are forgotten and asked for again.
+const MOST: usize = 1024;
+
+/// Answers by identity.
+pub struct Callers {
+    credentials: CredentialCache,
+    edge: Edge,
+    known: Mutex<HashMap<IdentityId, Arc<OnceCell<Caller>>>>,
+}
+
+// === impl Callers ===
+
+impl Callers {
+    /// Nothing is known yet; `credentials` are what is asked with, through `edge`.
+    pub fn new(credentials: CredentialCache, edge: Edge) -> Self {
+        Self {
+            credentials,
+            edge,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Who `identity` is to the STS at `sts`. Callers at the same time share one question, and an
+    /// answer is kept; a failure is not.
+    ///
+    /// # Errors
+    /// Why there are no credentials, or the class of STS's code.
+    pub async fn caller(
+        &self,
+        identity: &Arc<Identity>,
+        sts: &Endpoint,
+    ) -> Result<Caller, CallError> {
+        let cell = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= MOST && !known.contains_key(&identity.id()) {
+                known.clear();
+            }
+            Arc::clone(known.entry(identity.id()).or_default())
+        };
+        let ask = async || {
+            let credentials = self.credentials.get(identity).await?;
+            let sts = Sts::new(sts.clone(), self.edge.clone());
+            sts.caller(&credentials).await
+        };
+        cell.get_or_try_init(ask).await.cloned()
+    }
+}

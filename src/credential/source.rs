@@ -1,0 +1,108 @@
+//! Where the credentials of an identity come from: one file per kind of source, all of them data.
+
+mod access_key;
+mod assumed_role;
+mod local;
+mod rrsa;
+
+use crate::digest::{Digest, DigestKey, Domain};
+
+pub use access_key::AccessKey;
+pub use assumed_role::AssumedRole;
+pub use local::{CredentialsUri, InstanceRole, Profile};
+pub use rrsa::{Audience, Rrsa, ServiceAccount, Subject};
+
+/// Where the credentials of an identity come from: exactly one place.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A long-lived access key, or temporary credentials that somebody else renews.
+    AccessKey(AccessKey),
+    /// A token of the cluster, exchanged for the credentials of an Alibaba Cloud role.
+    Rrsa(Rrsa),
+    /// A role that another identity enters.
+    AssumedRole(AssumedRole),
+    /// The role of the machine that the operator runs on.
+    InstanceRole(InstanceRole),
+    /// A profile in a file of the operator's own.
+    Profile(Profile),
+    /// A URL that the operator's environment names.
+    CredentialsUri(CredentialsUri),
+}
+
+/// The parts of an identity's material, in an encoding that sets absent ones apart from empty ones.
+struct Material<'a>(Vec<&'a [u8]>);
+
+// === impl Source ===
+
+impl Source {
+    /// The keyed digest of all the material.
+    pub(super) fn digest(&self, key: &DigestKey) -> Digest {
+        match self {
+            Self::AccessKey(source) => source.digest(key),
+            Self::Rrsa(source) => source.digest(key),
+            Self::AssumedRole(source) => source.digest(key),
+            Self::InstanceRole(source) => source.digest(key),
+            Self::Profile(source) => source.digest(key),
+            Self::CredentialsUri(source) => source.digest(key),
+        }
+    }
+
+    /// The number of the cloud account whose quotas are used, where the material tells.
+    pub(super) fn account(&self) -> Option<&str> {
+        match self {
+            Self::Rrsa(source) => role_account(&source.role_arn),
+            Self::AssumedRole(source) => role_account(&source.role_arn),
+            Self::AccessKey(_)
+            | Self::InstanceRole(_)
+            | Self::Profile(_)
+            | Self::CredentialsUri(_) => None,
+        }
+    }
+
+    /// The kind in metrics.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::AccessKey(_) => "accessKey",
+            Self::Rrsa(_) => "rrsa",
+            Self::AssumedRole(_) => "assumeRole",
+            Self::InstanceRole(_) => "instanceRole",
+            Self::Profile(_) => "profile",
+            Self::CredentialsUri(_) => "credentialsUri",
+        }
+    }
+}
+
+// === impl Material ===
+
+impl<'a> Material<'a> {
+    fn new(kind: &'static str) -> Self {
+        Self(vec![kind.as_bytes()])
+    }
+
+    fn part(mut self, part: &'a str) -> Self {
+        self.0.push(part.as_bytes());
+        self
+    }
+
+    fn bytes(mut self, part: &'a [u8]) -> Self {
+        self.0.push(part);
+        self
+    }
+
+    fn optional(self, part: Option<&'a str>) -> Self {
+        match part {
+            Some(part) => self.part("some").part(part),
+            None => self.part("none").part(""),
+        }
+    }
+
+    fn digest(&self, key: &DigestKey) -> Digest {
+        key.digest(Domain::Identity, &self.0)
+    }
+}
+
+/// The account in `acs:ram::ACCOUNT:role/NAME`.
+fn role_account(role_arn: &str) -> Option<&str> {
+    let account = role_arn.split(':').nth(3)?;
+    (!account.is_empty()).then_some(account)
+}

@@ -1,0 +1,134 @@
+//! The further identities of Alibaba Cloud: roles named by annotations, roles entered by others, and
+//! warnings about keys that may do anything.
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use super::wait::{SOON, until};
+use super::world::{ACCOUNT, World};
+
+const STORE: &str = "CloudSecretStore";
+
+/// An object `name` that reads the parameter `db` through a store `name` of its own.
+async fn through(scene: &Scene<'_>, name: &str, auth: Value) {
+    scene.apply(&scene.store(name, auth)).await.unwrap();
+    let object = scene.reading(name, (STORE, name), &[("password", &scene.key("db"))]);
+    scene.apply(&object).await.unwrap();
+}
+
+/// Sets annotations of a ServiceAccount; `null` removes one.
+async fn annotate(scene: &Scene<'_>, account: &str, annotations: Value) {
+    let api: Api<ServiceAccount> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+    let params = PatchParams::default();
+    api.patch(account, &params, &patch).await.unwrap();
+}
+
+/// `spec.auth` of a store whose ServiceAccount names the role.
+fn by_annotation(scene: &Scene<'_>, account: &str) -> Value {
+    let mut auth = scene.rrsa(account);
+    auth["rrsa"].as_object_mut().unwrap().remove("roleArn");
+    auth
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_names_the_role_that_the_store_does_not() {
+    let scene = Scene::new(World::shared().await, "annotated").await;
+    scene.put("db", "canary-annotated");
+    let role = |name: &str| format!("acs:ram::{ACCOUNT}:role/{}-{name}", scene.namespace);
+    through(&scene, "db", by_annotation(&scene, "reader")).await;
+    let message = scene
+        .wait_store(STORE, "db", "False", "StoreNotReady")
+        .await;
+    for part in ["spec.auth.rrsa.roleArn", "ack.alibabacloud.com/role-arn"] {
+        assert!(message.contains(part), "{message}");
+    }
+    annotate(
+        &scene,
+        "reader",
+        json!({ "ack.alibabacloud.com/role-arn": role("reader") }),
+    )
+    .await;
+    scene.wait_value("db", "password", "canary-annotated").await;
+
+    // A role that does not trust the account is refused, and the name alone is enough.
+    let absent = json!({ "ack.alibabacloud.com/role-arn": role("absent") });
+    annotate(&scene, "reader", absent).await;
+    scene
+        .wait_condition("db", "Fresh", "False", "AuthenticationFailed")
+        .await;
+    let name = json!({
+        "ack.alibabacloud.com/role-arn": null,
+        "pod-identity.alibabacloud.com/role-name": format!("{}-reader", scene.namespace),
+    });
+    annotate(&scene, "reader", name).await;
+    scene
+        .wait_condition("db", "Fresh", "True", "Refreshed")
+        .await;
+
+    // What the store says wins.
+    annotate(
+        &scene,
+        "reader",
+        json!({ "ack.alibabacloud.com/role-arn": role("absent") }),
+    )
+    .await;
+    through(&scene, "said", scene.rrsa("reader")).await;
+    scene
+        .wait_value("said", "password", "canary-annotated")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_nobody_names_is_asked_for() {
+    let scene = Scene::new(World::shared().await, "noprovider").await;
+    scene.put("db", "canary-noprovider");
+    let mut auth = scene.rrsa("reader");
+    let rrsa = auth["rrsa"].as_object_mut().unwrap();
+    rrsa.remove("oidcProviderArn");
+    through(&scene, "db", auth).await;
+    let message = scene.wait_store(STORE, "db", "False", "InvalidSpec").await;
+    assert!(message.contains("--ack-cluster-id"), "{message}");
+    assert!(scene.secret("db").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
+    let scene = Scene::new(World::shared().await, "rootkey").await;
+    scene.put("db", "canary-rootkey");
+    let cloud = &scene.world.cloud;
+    for (name, owner) in [("root", None), ("user", Some(scene.namespace.as_str()))] {
+        let id = format!("{}-{name}", scene.namespace);
+        cloud.put_key(owner, &id, "canary-rootkey-secret").unwrap();
+        let values = [("id", &*id), ("secret", "canary-rootkey-secret")];
+        scene.put_secret(&format!("{name}-ak"), &values).await;
+        through(&scene, name, scene.access_key(&format!("{name}-ak"))).await;
+    }
+    scene.wait_value("root", "password", "canary-rootkey").await;
+    scene
+        .wait_condition("user", "Ready", "False", "AccessDenied")
+        .await;
+    let warned = async || {
+        let api: Api<Event> = Api::namespaced(scene.client.clone(), &scene.namespace);
+        let all = api.list(&ListParams::default()).await.unwrap();
+        let warnings = all
+            .items
+            .into_iter()
+            .filter(|event| event.reason.as_deref() == Some("RootAccessKey"));
+        warnings.collect::<Vec<_>>()
+    };
+    let event = until("the warning", SOON, async || warned().await.pop().ok_or(())).await;
+    assert_eq!(event.type_.as_deref(), Some("Warning"));
+    assert_eq!(event.regarding.unwrap().name.as_deref(), Some("root"));
+    assert!(!event.note.unwrap().contains("canary"));
+    // Another look at the store says nothing new.
+    let mut store = scene.store("root", scene.access_key("root-ak"));
+    store["spec"]["limits"] = json!({ "minRefreshInterval": "1m" });
+    scene.apply(&store).await.unwrap();
+    scene.wait_store(STORE, "root", "True", "StoreReady").await;
+    assert_eq!(warned().await.len(), 1);
+    assert!(!scene.world.log().await.contains("canary-rootkey-secret"));
+}
