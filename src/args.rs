@@ -114,10 +114,11 @@ pub struct RunArgs {
     #[arg(long, env = "ENABLE_INSTANCE_ROLE")]
     pub enable_instance_role: bool,
 
-    /// Where the instance's metadata service is, for tests and simulators.
+    /// Where the instance's metadata service is. For tests and simulators only: it is refused without
+    /// --allow-insecure-endpoints.
     #[arg(
         long,
-        hide = true,
+        env = "INSTANCE_METADATA_URL",
         requires = "allow_insecure_endpoints",
         value_name = "URL",
         default_value = METADATA
