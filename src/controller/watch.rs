@@ -116,6 +116,7 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 };
                 context.named.retain(needed);
                 context.credentials.retain(&context.hub.identities());
+                context.memories.sweep();
             }
         }
     }

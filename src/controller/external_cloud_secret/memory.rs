@@ -148,17 +148,24 @@ impl Memories {
                 shown,
                 ..memory
             };
-            // The watch may have been faster than the write's answer.
-            known.status.take_if(|written| written.was_shown(shown));
         }
     }
 
-    /// The cache shows `version` of `object`: a status written by then need not be remembered.
+    /// Notes that the cache shows `version` of `object`.
     pub fn shown(&self, object: &ObjectKey, version: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(memory), Ok(version)) = (all.get_mut(object), version.parse()) {
             memory.shown = version;
-            memory.status.take_if(|written| written.was_shown(version));
+        }
+    }
+
+    /// Lets go of statuses that the cache shows by now. This is not done the moment it does, for a
+    /// reconcile may still work on what the cache showed before.
+    pub fn sweep(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for memory in all.values_mut() {
+            let shown = memory.shown;
+            memory.status.take_if(|written| written.was_shown(shown));
         }
     }
 
