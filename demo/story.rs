@@ -341,6 +341,9 @@ impl Scene {
             .map(|program| program.id().to_string())
             .collect();
         text(&format!("
+Do not apply examples/*/store.yaml here: it takes the simulator's endpoint away. To make another store, start from
+`kubectl get cxstore hangzhou -o yaml`.
+
 Look around:
   export KUBECONFIG={}
   {kubectl} get cloudsecrets -A

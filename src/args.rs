@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::credential::METADATA;
 
-/// Keeps Kubernetes Secrets in step with Alibaba Cloud and Tencent Cloud secret stores.
+/// Keeps Kubernetes Secrets in step with Alibaba Cloud's secret stores.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 pub struct Cli {

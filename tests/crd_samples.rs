@@ -17,7 +17,6 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 /// A row of a sample table.
-#[expect(clippy::struct_field_names, reason = "the word of the files")]
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {

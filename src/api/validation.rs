@@ -16,7 +16,7 @@ pub const PLAIN_TEXT: &str = r"^[^\x00-\x1f\x7f]+$";
 /// Text without white space and control characters.
 pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
 /// The id of an Alibaba Cloud region.
-pub const REGION: &str = "^[a-z]{2,3}(-[a-z0-9]+){1,4}$";
+pub const REGION: &str = "^([a-z]{2}|rus)(-[a-z0-9]+){1,4}$";
 /// The URL of a host. What more it must be is for the operator to check.
 pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
 /// A host, with or without a scheme in front of it. What more it must be is for the operator to check.

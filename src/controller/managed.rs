@@ -116,7 +116,7 @@ impl ManagedSecrets {
 impl Known {
     fn put(&mut self, key: ObjectKey, facts: SecretFacts) {
         self.take(&key);
-        if let Some((uid, _)) = &facts.controller {
+        if let Some((uid, _)) = facts.controller.as_ref().filter(|(uid, _)| !uid.is_empty()) {
             self.by_controller
                 .entry(uid.clone())
                 .or_default()

@@ -29,6 +29,8 @@ const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 /// How many objects are watched, for each watch is a connection; the others are looked at now and
 /// then.
 const MOST_WATCHES: usize = 100;
+/// The most bytes of one Secret that are kept between two reads.
+const MOST_CACHED: usize = 32 << 10;
 /// How often an object beyond that is looked at.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
 /// How long something stays known that was asked for and that nobody is noted to need: whoever asks
@@ -165,6 +167,11 @@ impl NamedObjects {
                 .map(|known| &known.facts.resource_version);
             known == Some(&meta.facts.resource_version)
         };
+        let size: usize = content.values().map(SecretBytes::len).sum();
+        if size > MOST_CACHED {
+            // Whoever keeps credentials beside large data has it read anew each time.
+            return Ok(Some(content));
+        }
         if let Some(entry) = self.lock().get_mut(named).filter(current) {
             entry.content = Some(Arc::clone(&content));
         }

@@ -242,7 +242,8 @@ pub fn is_region(text: &str) -> bool {
     let group =
         |group: &str| !group.is_empty() && group.chars().all(|c| lower(c) || c.is_ascii_digit());
     text.len() <= LONGEST_REGION
-        && (2..=3).contains(&area.len())
+        // Not just any three letters: `oss-cn-hangzhou` would make a customer's bucket of a host.
+        && (area.len() == 2 || area == "rus")
         && area.chars().all(lower)
         && text.contains('-')
         && groups.all(group)

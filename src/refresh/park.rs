@@ -60,7 +60,13 @@ impl Table {
         let (park, news) = match old {
             Some(old) if !probe => (old, false),
             // A probe that somebody asked for takes nothing from those who wait for the next.
-            Some(old) if old.hastened.is_some() => (old.resumed(now.at), true),
+            Some(old) if old.hastened.is_some() => {
+                let mut park = old.resumed(now.at);
+                if !same_kind(&park.error, &error) {
+                    park.error = Arc::new(error);
+                }
+                (park, true)
+            }
             old => (Park::after(old, error, now.at), true),
         };
         let (error, until) = (Arc::clone(&park.error), park.until);

@@ -9,6 +9,8 @@ mod chain;
 mod fault;
 mod instance;
 mod kms;
+mod kms_batch;
+mod kms_gateway;
 mod ledger;
 mod metadata;
 mod oos;

@@ -1,5 +1,6 @@
 //! What a reconcile reads: the object's stores, identities and Secret. It writes nothing.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::controller::dependency::{Dependency, Dependent, Named, NamedKind, Not
 use crate::controller::store::admission::admit;
 use crate::controller::store::resolve::StoreError;
 use crate::provider::{RemoteKey, registry};
-use crate::refresh::{Need, ObjectKey};
+use crate::refresh::{Need, ObjectKey, Origin};
 
 /// What was gathered.
 #[derive(Debug)]
@@ -34,6 +35,9 @@ pub struct Gathered {
 #[derive(Debug, thiserror::Error)]
 #[error("the API server could not be asked about {0}")]
 pub struct Unasked(pub String);
+
+/// The origins of the stores that an object's entries name, each resolved once.
+type Origins = HashMap<StoreId, Arc<Origin>>;
 
 enum EntryError {
     Problem(Problem),
@@ -60,6 +64,7 @@ pub async fn gather(
     let mut places = Vec::new();
     let mut needs = Ok(Vec::new());
     let mut unasked = None;
+    let mut origins = Origins::new();
     let applied = plan::applied(&context.key, status, &object.spec);
     if namespace == context.resolver.rules.operator_namespace {
         let message = "objects in the operator's own namespace are not served; move it to another";
@@ -67,7 +72,8 @@ pub async fn gather(
     }
     for (entry, applied) in object.spec.data.iter().zip(applied) {
         let Ok(list) = &mut needs else { break };
-        match entry_need(context, object, entry, &namespace, &mut notes).await {
+        let looked = entry_need(context, object, entry, &namespace, &mut origins, &mut notes);
+        match looked.await {
             Ok((need, place)) => {
                 list.push(Need { applied, ..need });
                 places.push(place);
@@ -119,6 +125,7 @@ async fn entry_need(
     object: &ExternalCloudSecret,
     entry: &DataEntry,
     namespace: &str,
+    origins: &mut Origins,
     notes: &mut Notes<'_>,
 ) -> Result<(Need, (String, Option<String>)), EntryError> {
     let name = &entry.secret_key;
@@ -142,7 +149,7 @@ async fn entry_need(
     let Some(store) = context.store(&id) else {
         return Err(problem(
             Reason::StoreNotFound,
-            format!("data[{name}]: {what} does not exist"),
+            missing_store(context, &id, name),
         ));
     };
     if let Some(conditions) = store.conditions() {
@@ -159,19 +166,23 @@ async fn entry_need(
     if store.suspended() {
         return Err(problem(Reason::Suspended, format!("{what} is suspended")));
     }
-    let resolved = context
-        .resolver
-        .origin(&store, Some(namespace), notes)
-        .await;
-    let origin = resolved.map_err(|error| match error {
-        StoreError::Unasked(what) => EntryError::Unasked(what),
-        error => problem(
-            Reason::StoreNotReady,
-            format!("data[{name}]: {what}: {error}"),
-        ),
-    })?;
-    let Some(origin) = origin else {
-        return Err(EntryError::Unasked(what));
+    let origin = if let Some(origin) = origins.get(&id) {
+        Arc::clone(origin)
+    } else {
+        let resolved = context
+            .resolver
+            .origin(&store, Some(namespace), notes)
+            .await;
+        let origin = resolved.map_err(|error| match error {
+            StoreError::Unasked(what) => EntryError::Unasked(what),
+            error => problem(
+                Reason::StoreNotReady,
+                format!("data[{name}]: {what}: {error}"),
+            ),
+        })?;
+        let origin = Arc::new(origin.ok_or(EntryError::Unasked(what))?);
+        origins.insert(id, Arc::clone(&origin));
+        origin
     };
     let interval = interval_of(
         object,
@@ -190,13 +201,36 @@ async fn entry_need(
     let place = (place_of(reference), region);
     Ok((
         Need {
-            origin: Arc::new(origin),
+            origin,
             key,
             interval,
             applied: None,
         },
         place,
     ))
+}
+
+/// Says which store is missing, and whether one of the other kind has the name.
+fn missing_store(context: &Context, id: &StoreId, entry: &str) -> String {
+    let (place, other) = match id.kind {
+        StoreKind::CloudSecretStore => {
+            let other = StoreId {
+                kind: StoreKind::ClusterCloudSecretStore,
+                namespace: String::new(),
+                name: id.name.clone(),
+            };
+            (format!("{}/{}", id.namespace, id.name), Some(other))
+        }
+        StoreKind::ClusterCloudSecretStore => (id.name.clone(), None),
+    };
+    let hint = match other.filter(|other| context.store(other).is_some()) {
+        Some(_) => "; a ClusterCloudSecretStore of this name does: set the reference's kind",
+        None => "",
+    };
+    format!(
+        "data[{entry}]: {} {place} does not exist{hint}",
+        id.kind.as_str()
+    )
 }
 
 fn interval_of(object: &ExternalCloudSecret, floor: Option<&str>) -> Result<Duration, String> {

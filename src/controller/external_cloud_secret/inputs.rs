@@ -104,8 +104,10 @@ pub fn inputs_digest(
         let store = spec.store_of(entry).map(place_of);
         parts.push(store.unwrap_or_default().into_bytes());
         parts.push(entry.remote_ref.key.clone().into_bytes());
-        let version = entry.remote_ref.version.as_ref();
-        parts.push(version.map_or_else(Vec::new, |text| format!("={text}").into_bytes()));
+        for part in [&entry.remote_ref.version, &entry.remote_ref.stage] {
+            let text = part.as_ref().map(|text| format!("={text}").into_bytes());
+            parts.push(text.unwrap_or_default());
+        }
         let property = entry.remote_ref.property.as_ref();
         parts.push(property.map_or_else(Vec::new, |text| format!("={text}").into_bytes()));
         parts.push(digest.as_bytes().to_vec());

@@ -42,6 +42,9 @@ pub enum Ownership {
 
 // === impl SecretFacts ===
 
+/// The longest text that is taken for a UID.
+const LONGEST_UID: usize = 64;
+
 impl SecretFacts {
     /// The facts in a Secret's metadata.
     pub fn new(meta: &ObjectMeta) -> Self {
@@ -54,7 +57,10 @@ impl SecretFacts {
         let controller = owners.iter().find(|owner| owner.controller == Some(true));
         let describe = |owner: &OwnerReference| {
             let who = format!("{} {}", owner.kind, owner.name);
-            (owner.uid.clone(), who.chars().take(LONGEST_TEXT).collect())
+            // What is longer than any UID is nobody's.
+            let uid = Some(&owner.uid).filter(|uid| uid.len() <= LONGEST_UID);
+            let who = who.chars().take(LONGEST_TEXT).collect();
+            (uid.cloned().unwrap_or_default(), who)
         };
         Self {
             uid: meta.uid.clone().unwrap_or_default(),

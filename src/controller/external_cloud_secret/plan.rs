@@ -111,6 +111,11 @@ impl Facts<'_> {
 
     /// Decides what the answers of the hub come to.
     pub fn settle(&self, answers: &[Result<Arc<Held>, Arc<CallError>>]) -> Settlement {
+        if answers.len() != self.object.spec.data.len() {
+            // The object went from the hub while it was worked on. Fewer keys are never written.
+            let message = "the values are not complete; they are read again";
+            return Settlement::Failed(Problem::new(Reason::Pending, message));
+        }
         let entries = self.object.spec.data.iter().zip(answers);
         let failed = entries.clone().find_map(|(entry, answer)| {
             let error = answer.as_ref().err()?;

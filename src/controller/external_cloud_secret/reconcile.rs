@@ -228,7 +228,14 @@ async fn settle(
 /// and again.
 fn repairs(facts: &Facts<'_>) -> bool {
     let was_there = facts.status.secret_name.as_deref() == Some(&facts.object.target_name());
-    facts.drifted || (facts.secret.is_none() && was_there)
+    // Whoever takes our annotations away may do so for ever.
+    let touched = facts.verified.is_some()
+        && facts
+            .secret
+            .is_some_and(|secret| facts.verified != Some(&secret.resource_version))
+        && !facts.moved
+        && !facts.behind;
+    facts.drifted || touched || (facts.secret.is_none() && was_there)
 }
 
 /// Writes what the values come to.

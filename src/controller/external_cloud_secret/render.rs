@@ -22,6 +22,10 @@ pub fn render(spec: &ExternalCloudSecretSpec, held: &[Arc<Held>]) -> Result<Data
     let mut total = 0;
     for (entry, held) in spec.data.iter().zip(held) {
         let value = held.fetched.value.expose();
+        // Refused before it is copied or parsed, once for each entry that names it.
+        if value.len() > MOST_BYTES {
+            return Err(too_large(value.len()));
+        }
         let bytes = match &entry.remote_ref.property {
             None => held.fetched.value.clone(),
             Some(name) => SecretBytes::new(property::extract(value, name).map_err(|error| {
@@ -31,11 +35,16 @@ pub fn render(spec: &ExternalCloudSecretSpec, held: &[Arc<Held>]) -> Result<Data
             })?),
         };
         total += bytes.len();
+        if total > MOST_BYTES {
+            return Err(too_large(total));
+        }
         data.insert(entry.secret_key.clone(), bytes);
     }
-    if total > MOST_BYTES {
-        let message = format!("the values have {total} bytes, a Secret holds at most {MOST_BYTES}");
-        return Err(Problem::new(Reason::TooLarge, message));
-    }
     Ok(data)
+}
+
+fn too_large(bytes: usize) -> Problem {
+    let message =
+        format!("the values have at least {bytes} bytes, a Secret holds at most {MOST_BYTES}");
+    Problem::new(Reason::TooLarge, message)
 }

@@ -17,6 +17,9 @@ use crate::credential::{
 };
 use crate::provider::registry::Place;
 
+/// The longest credential text: security tokens are long, but not that long.
+const LONGEST_CREDENTIAL: usize = 8_192;
+
 /// One resolution: the store, who asks, and what was looked at on the way.
 pub(super) struct Resolution<'a, 'n> {
     pub(super) resolver: &'a Resolver,
@@ -272,6 +275,13 @@ impl Resolution<'_, '_> {
                 field,
                 format!("{what} has no text under the key {key}"),
             ));
+        }
+        if text.len() > LONGEST_CREDENTIAL || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let problem = format!(
+                "{what} has something else than a credential under the key {key}: it must be at \
+                 most {LONGEST_CREDENTIAL} printable ASCII characters without spaces"
+            );
+            return Err(missing(field, problem));
         }
         Ok(Some((namespace, SecretString::from(text))))
     }

@@ -139,9 +139,8 @@ pub fn by_status(status: u16) -> Class {
         403 => Class::Denied,
         408 | 500.. => Class::Unavailable,
         429 => Class::Throttled,
-        // Not `NotFound`, which in the end may delete something.
-        404 => Class::Protocol,
-        400.. => Class::Invalid,
+        // Not `NotFound`, which in the end may delete something, and not `Invalid`, which is not
+        // tried again: whoever answers with a code that nobody knows may mean something passing.
         _ => Class::Protocol,
     }
 }

@@ -144,6 +144,17 @@ async fn who_asks_gets_a_probe_at_once_and_postpones_nobody() {
         );
     }
     world.hub.check();
+    // Who mended one thing and broke another is told of the other.
+    cloud.all(Script::Spoils(
+        Class::Unauthenticated,
+        "SignatureDoesNotMatch",
+    ));
+    let asked = Join {
+        anew: Some(6),
+        retry: true,
+    };
+    let answers = world.collect(&object("o7"), asked).await;
+    assert_eq!(texts(&answers), ["SignatureDoesNotMatch"]);
     // The next probe is where it was: what failed meanwhile for one who asked does not count.
     cloud.heal();
     world.pass(SECOND * 30).await;

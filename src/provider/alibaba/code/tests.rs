@@ -161,12 +161,12 @@ fn no_status_says_that_something_does_not_exist() {
 #[test]
 fn unknown_codes_go_by_their_status() {
     let table = [
-        (400, Invalid, Protocol),
+        (400, Protocol, Protocol),
         (401, Unauthenticated, Protocol),
         (403, Denied, Protocol),
         (404, Protocol, Protocol),
         (408, Unavailable, Unavailable),
-        (409, Invalid, Protocol),
+        (409, Protocol, Protocol),
         (429, Throttled, Throttled),
         (500, Unavailable, Unavailable),
         (503, Unavailable, Unavailable),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::super::call;
@@ -135,10 +136,17 @@ where
         Text(String),
     }
     let version = Option::<Version>::deserialize(decoder)?;
-    Ok(version.map(|version| match version {
-        Version::Number(number) => number.to_string(),
-        Version::Text(text) => text,
-    }))
+    let text = |version| match version {
+        Version::Number(number) => Ok(number.to_string()),
+        Version::Text(text) if is_version(&text) => Ok(text),
+        Version::Text(_) => Err(D::Error::custom("not a version")),
+    };
+    version.map(text).transpose()
+}
+
+/// Whether a text is a version, and not whatever a cloud may write there.
+fn is_version(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
