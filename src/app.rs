@@ -355,7 +355,9 @@ fn credentials(
 ) -> CredentialCache {
     let tokens = Arc::new(TokenRequests::new(client.clone()));
     let exchange = Exchange::new(edge.clone(), tokens, Arc::new(DiskFiles));
-    let exchange = exchange.with_surroundings(surroundings);
+    let exchange = exchange
+        .with_surroundings(surroundings)
+        .observed_by(Arc::clone(metrics) as _);
     let renewed = Arc::clone(metrics);
     CredentialCache::new(
         Arc::new(exchange),

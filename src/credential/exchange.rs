@@ -9,6 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::profile::{self, Found};
 use super::{
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::provider::alibaba::{AssumeRole, AssumeRoleWithOidc, Sts, code};
 use crate::provider::{CallError, Class, Detail, Edge};
+use crate::refresh::CallObserver;
 
 /// How long an access key in a profile is used before the file is read again.
 const PROFILE_LIFE: SignedDuration = SignedDuration::from_hours(1);
@@ -60,6 +62,7 @@ pub struct Exchange {
     minter: Arc<dyn TokenMinter>,
     files: Arc<dyn Files>,
     surroundings: Option<Surroundings>,
+    observer: Option<Arc<dyn CallObserver>>,
 }
 
 // === impl Exchange ===
@@ -73,7 +76,15 @@ impl Exchange {
             minter,
             files,
             surroundings: None,
+            observer: None,
         }
+    }
+
+    /// The same, which tells `observer` of each call to a token service.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn CallObserver>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// The same, which also asks those around it on its own machine.
@@ -81,6 +92,20 @@ impl Exchange {
     pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
         self.surroundings = Some(surroundings);
         self
+    }
+
+    async fn observed<T>(
+        &self,
+        action: &str,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let sent = Instant::now();
+        let answer = call.await;
+        if let Some(observer) = &self.observer {
+            let class = answer.as_ref().err().map(|error| error.class);
+            observer.called("sts", action, class, sent.elapsed());
+        }
+        answer
     }
 
     async fn assumed_role(
@@ -106,7 +131,8 @@ impl Exchange {
             }
             _ => error,
         };
-        sts.assume_role(base, &request).await.map_err(refused)
+        let call = sts.assume_role(base, &request);
+        self.observed("AssumeRole", call).await.map_err(refused)
     }
 
     async fn profile(&self, profile: &Profile) -> Result<Credentials, CallError> {
@@ -135,7 +161,9 @@ impl Exchange {
                     policy: role.policy.as_deref(),
                 };
                 let sts = Sts::new(profile.sts.clone(), self.edge.clone());
-                sts.assume_role(&key.credentials(), &request).await
+                let credentials = key.credentials();
+                let call = sts.assume_role(&credentials, &request);
+                self.observed("AssumeRole", call).await
             }
             Found::OidcRole {
                 role,
@@ -180,7 +208,8 @@ impl Exchange {
             token: &token,
         };
         let sts = Sts::new(rrsa.sts.clone(), self.edge.clone());
-        sts.assume_role_with_oidc(&request).await
+        let call = sts.assume_role_with_oidc(&request);
+        self.observed("AssumeRoleWithOIDC", call).await
     }
 
     /// The text in the file at `path`, trimmed: projected files may end in a line break.

@@ -149,6 +149,9 @@ async fn metrics_show_every_family_and_count_objects_by_condition() {
         .filter(|name| !without_series.contains(name))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+    let exchanges =
+        r#"cloudsecrets_cloud_calls_total{action="AssumeRoleWithOIDC",class="ok",provider="sts"}"#;
+    assert!(text.contains(exchanges), "token exchanges are calls too");
     assert!(text.contains("process_resident_memory_bytes"));
     scene.delete("bad").await;
     until("the end of its series", SOON, async || {
