@@ -13,6 +13,7 @@ pub mod plan;
 pub mod problem;
 pub mod property;
 pub mod reconcile;
+mod refusal;
 pub mod render;
 pub mod report;
 pub mod status;

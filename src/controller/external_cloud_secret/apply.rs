@@ -17,6 +17,7 @@ use super::inputs::{Data, Inputs, data_digest};
 use super::ownership::{Ownership, SecretFacts};
 use super::plan::conflict;
 use super::problem::Problem;
+use super::refusal::refused_or_passing;
 use crate::api::{ExternalCloudSecret, Reason, names};
 use crate::digest::DigestKey;
 
@@ -140,12 +141,28 @@ impl Wanted<'_> {
         Ok(Fate::Created(SecretFacts::new(&created.metadata)))
     }
 
+    /// Whether the object itself is still there, and not about to go: asked, not remembered.
+    async fn is_there(&self, api: &Api<Secret>) -> kube::Result<bool> {
+        let client = api.clone().into_client();
+        let objects: Api<ExternalCloudSecret> = Api::namespaced(client, &self.namespace());
+        let found = objects.get_metadata_opt(&self.object.name_any()).await?;
+        Ok(found.is_some_and(|found| {
+            found.metadata.uid == self.object.metadata.uid
+                && found.metadata.deletion_timestamp.is_none()
+        }))
+    }
+
     async fn update(&self, api: &Api<Secret>, facts: &SecretFacts) -> kube::Result<Fate> {
         let name = self.object.target_name();
         let (uid, namespace) = (self.object.uid().unwrap_or_default(), self.namespace());
         if let Ownership::Foreign(why) = facts.ownership(&uid, &namespace, &self.object.name_any())
         {
             return Ok(Fate::Refused(conflict(&name, &why)));
+        }
+        if facts.controller.is_none() && !self.is_there(api).await? {
+            // An ownerReference to an object that is going would take the Secret with it.
+            let message = "the object is being deleted, and the Secret is not";
+            return Ok(Fate::Refused(Problem::new(Reason::Pending, message)));
         }
         // What comes from a backup, was read by another identity, written under a lost key or by a
         // hand may hold the data already: then only what it says about itself is wrong, and the data
@@ -299,23 +316,24 @@ pub async fn intact(
     Ok(Some((facts, intact)))
 }
 
-/// Deletes a Secret that a rename left behind, if it still is the one that was looked at.
+/// Deletes a Secret that a rename left behind, if it still is exactly what was looked at: whoever
+/// took our ownerReference off it meanwhile keeps it.
 ///
 /// # Errors
-/// The API server's, save that it is gone or another one.
+/// The API server's, save that it is gone. A Secret that changed is a conflict, to be decided anew.
 pub async fn delete_surplus(
     client: &Client,
     namespace: &str,
     name: &str,
-    uid: &str,
+    facts: &SecretFacts,
 ) -> kube::Result<()> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let params = DeleteParams::default().preconditions(Preconditions {
-        uid: Some(uid.to_owned()),
-        resource_version: None,
+        uid: Some(facts.uid.clone()),
+        resource_version: Some(facts.resource_version.clone()),
     });
     match api.delete(name, &params).await {
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(|_| ()),
     }
 }
@@ -338,56 +356,4 @@ fn labels() -> BTreeMap<String, String> {
 
 fn pointer(tokens: &[&str]) -> PointerBuf {
     PointerBuf::from_tokens(tokens.iter().copied())
-}
-
-/// What a failed request means. The API server's text may quote what was sent, so that only its
-/// reason and our own words are passed on.
-fn refused_or_passing(error: kube::Error) -> Result<Fate, WriteError> {
-    let kube::Error::Api(status) = error else {
-        return Err(WriteError::Passing("no usable answer".to_owned()));
-    };
-    let reason = if status.reason.is_empty() {
-        "an error"
-    } else {
-        status.reason.as_str()
-    };
-    match status.code {
-        400 | 403 | 405 | 413 | 422 => {
-            let why = explain(&status.message);
-            let message = format!("the API server refused the Secret: {reason}{why}");
-            Ok(Fate::Refused(Problem::new(Reason::WriteRefused, message)))
-        }
-        _ => Err(WriteError::Passing(format!("{} ({reason})", status.code))),
-    }
-}
-
-fn explain(message: &str) -> &'static str {
-    let table = [
-        (
-            "exceeded quota",
-            "; a ResourceQuota of the namespace is used up",
-        ),
-        ("being terminated", "; the namespace is being deleted"),
-        ("admission webhook", "; an admission webhook denied it"),
-        (
-            "ValidatingAdmissionPolicy",
-            "; an admission policy denied it",
-        ),
-        (
-            "cannot create resource",
-            "; the operator's RBAC does not allow creating it",
-        ),
-        (
-            "cannot patch resource",
-            "; the operator's RBAC does not allow changing it",
-        ),
-        (
-            "field is immutable when `immutable` is set",
-            "; the Secret is immutable",
-        ),
-    ];
-    table
-        .iter()
-        .find(|(text, _)| message.contains(text))
-        .map_or("", |(_, why)| why)
 }

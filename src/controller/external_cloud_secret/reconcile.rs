@@ -384,7 +384,7 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
         if secret.namespace != target.namespace || secret.name == target.name {
             continue;
         }
-        let deleted = apply::delete_surplus(&context.client, &namespace, &secret.name, &facts.uid);
+        let deleted = apply::delete_surplus(&context.client, &namespace, &secret.name, &facts);
         deleted
             .await
             .map_err(|error| request("deleting the renamed Secret", &error))?;
