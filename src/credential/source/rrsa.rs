@@ -17,7 +17,7 @@ pub struct Rrsa {
     pub subject: Subject,
     /// The STS that exchanges it.
     pub sts: Endpoint,
-    /// The name of the session: 2 to 64 of `[A-Za-z0-9.@_-]`; see [`session_name`](super::session_name).
+    /// The name of the session: 2 to 64 of `[A-Za-z0-9.@_-]`; see [`session_name`](crate::credential::session_name).
     pub session_name: String,
     /// How long credentials shall live, in seconds; absent: an hour.
     pub duration_seconds: Option<u32>,
