@@ -3,10 +3,10 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::FutureExt;
 
 use super::external_cloud_secret::reconcile::{Ended, Failed};
+use crate::backoff::doubling;
 
 /// How long one reconcile may take. It waits for the API server only, never for a cloud.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -51,19 +51,7 @@ pub async fn guarded(reconcile: impl Future<Output = Result<Ended, Failed>>) -> 
 
 /// How long to wait after `failures` failures in a row: a second, doubling to five minutes.
 pub fn wait(failures: u32) -> Duration {
-    const LONGEST: Duration = Duration::from_mins(5);
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(LONGEST)
-        .with_factor(2.0)
-        .without_max_times()
-        .build()
-        .nth(
-            usize::try_from(failures.saturating_sub(1))
-                .unwrap_or(64)
-                .min(64),
-        )
-        .unwrap_or(LONGEST)
+    doubling(Duration::from_secs(1), Duration::from_mins(5), failures)
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-
+use crate::backoff::doubling;
 use crate::provider::{CallError, Class};
 
 /// The longest wait that a cloud may ask for: a slip on its side shall not stop us for days.
@@ -35,20 +34,6 @@ pub fn next_try(error: &CallError, failures: u32, interval: Duration) -> NextTry
     let own = doubling(first, most, failures);
     let hint = error.retry_after.unwrap_or_default().min(LONGEST_HINT);
     NextTry::After(own.max(hint))
-}
-
-fn doubling(first: Duration, most: Duration, failures: u32) -> Duration {
-    let steps = usize::try_from(failures.saturating_sub(1))
-        .unwrap_or(usize::MAX)
-        .min(64);
-    ExponentialBuilder::default()
-        .with_min_delay(first)
-        .with_max_delay(most)
-        .with_factor(2.0)
-        .without_max_times()
-        .build()
-        .nth(steps)
-        .unwrap_or(most)
 }
 
 #[cfg(test)]

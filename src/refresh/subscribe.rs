@@ -152,9 +152,7 @@ impl Table {
         let parts = reference_parts(&need.origin, &need.key);
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         let hash = self.key.digest(Domain::Phase, &parts);
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash.as_bytes()[..8]);
-        let row = Row::new(group_id, Arc::clone(&key), u64::from_be_bytes(first));
+        let row = Row::new(group_id, Arc::clone(&key), hash.leading_u64());
         self.rows.insert(id, Box::new(row));
         self.row_ids.insert((group_id, key), id);
         if let Some(group) = self.groups.get_mut(&group_id) {

@@ -1,6 +1,7 @@
 //! What a reconcile reads: the object's stores, identities and Secret. It writes nothing.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::controller::context::Context;
 use crate::controller::dependency::{Dependency, Dependent, Named, NamedKind, Notes, StoreId};
 use crate::controller::store::admission::admit;
 use crate::controller::store::resolve::StoreError;
+use crate::controller::store::view::AnyStore;
 use crate::provider::{RemoteKey, registry};
 use crate::refresh::{Need, ObjectKey, Origin};
 
@@ -36,8 +38,14 @@ pub struct Gathered {
 #[error("the API server could not be asked about {0}")]
 pub struct Unasked(pub String);
 
-/// The origins of the stores that an object's entries name, each resolved once.
-type Origins = HashMap<StoreId, Arc<Origin>>;
+/// The stores that an object's entries name, each looked up and resolved once.
+type Stores = HashMap<StoreId, Looked>;
+
+/// A store, and the origin it means for the object once that is known.
+struct Looked {
+    store: AnyStore,
+    origin: Option<Arc<Origin>>,
+}
 
 enum EntryError {
     Problem(Problem),
@@ -64,7 +72,7 @@ pub async fn gather(
     let mut places = Vec::new();
     let mut needs = Ok(Vec::new());
     let mut unasked = None;
-    let mut origins = Origins::new();
+    let mut stores = Stores::new();
     let applied = plan::applied(&context.key, status, &object.spec);
     if namespace == context.resolver.rules.operator_namespace {
         let message = "objects in the operator's own namespace are not served; move it to another";
@@ -72,7 +80,7 @@ pub async fn gather(
     }
     for (entry, applied) in object.spec.data.iter().zip(applied) {
         let Ok(list) = &mut needs else { break };
-        let looked = entry_need(context, object, entry, &namespace, &mut origins, &mut notes);
+        let looked = entry_need(context, object, entry, &namespace, &mut stores, &mut notes);
         match looked.await {
             Ok((need, place)) => {
                 list.push(Need { applied, ..need });
@@ -125,7 +133,7 @@ async fn entry_need(
     object: &ExternalCloudSecret,
     entry: &DataEntry,
     namespace: &str,
-    origins: &mut Origins,
+    stores: &mut Stores,
     notes: &mut Notes<'_>,
 ) -> Result<(Need, (String, Option<String>)), EntryError> {
     let name = &entry.secret_key;
@@ -146,12 +154,20 @@ async fn entry_need(
     };
     let what = format!("{} {}", kind.as_str(), reference.name);
     notes.note(Dependency::Store(id.clone()));
-    let Some(store) = context.store(&id) else {
-        return Err(problem(
-            Reason::StoreNotFound,
-            missing_store(context, &id, name),
-        ));
+    let looked = match stores.entry(id.clone()) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            let store = context.store(&id).ok_or_else(|| {
+                let message = missing_store(context, &id, name);
+                problem(Reason::StoreNotFound, message)
+            })?;
+            new.insert(Looked {
+                store,
+                origin: None,
+            })
+        }
     };
+    let store = &looked.store;
     if let Some(conditions) = store.conditions() {
         // A namespace that is not seen yet is not one without labels: a selector may mean those.
         let labels = context.namespaces.labels(namespace);
@@ -166,13 +182,10 @@ async fn entry_need(
     if store.suspended() {
         return Err(problem(Reason::Suspended, format!("{what} is suspended")));
     }
-    let origin = if let Some(origin) = origins.get(&id) {
+    let origin = if let Some(origin) = &looked.origin {
         Arc::clone(origin)
     } else {
-        let resolved = context
-            .resolver
-            .origin(&store, Some(namespace), notes)
-            .await;
+        let resolved = context.resolver.origin(store, Some(namespace), notes).await;
         let origin = resolved.map_err(|error| match error {
             StoreError::Unasked(what) => EntryError::Unasked(what),
             error => problem(
@@ -181,7 +194,7 @@ async fn entry_need(
             ),
         })?;
         let origin = Arc::new(origin.ok_or(EntryError::Unasked(what))?);
-        origins.insert(id, Arc::clone(&origin));
+        looked.origin = Some(Arc::clone(&origin));
         origin
     };
     let interval = interval_of(

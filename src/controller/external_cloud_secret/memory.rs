@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::ExternalCloudSecretStatus;
+use crate::backoff::doubling;
 use crate::controller::guard;
 use crate::refresh::ObjectKey;
 
@@ -72,8 +73,7 @@ impl Memory {
         if now.saturating_duration_since(last) >= REPAIRS_FORGOTTEN {
             return None;
         }
-        let doublings = self.repairs.saturating_sub(1).min(16);
-        let pause = (REPAIR_PAUSE * 2_u32.pow(doublings)).min(LONGEST_REPAIR_PAUSE);
+        let pause = doubling(REPAIR_PAUSE, LONGEST_REPAIR_PAUSE, self.repairs);
         let wait = (last + pause).saturating_duration_since(now);
         (!wait.is_zero()).then_some(wait)
     }

@@ -79,10 +79,7 @@ pub fn oos(
     region: &str,
     network: Network,
 ) -> Result<Endpoint, EndpointError> {
-    match explicit {
-        Some(url) => policy.check(url, &OOS),
-        None => policy.check(&regional("oos", region, network)?, &OOS),
-    }
+    given_or_regional(policy, explicit, ("oos", &OOS), region, network)
 }
 
 /// Where the shared KMS gateway is: `explicit` if there is one, else what region and network give.
@@ -95,10 +92,7 @@ pub fn kms(
     region: &str,
     network: Network,
 ) -> Result<Endpoint, EndpointError> {
-    match explicit {
-        Some(url) => policy.check(url, &KMS),
-        None => policy.check(&regional("kms", region, network)?, &KMS),
-    }
+    given_or_regional(policy, explicit, ("kms", &KMS), region, network)
 }
 
 /// Where a dedicated KMS instance is: a host, or a URL of one.
@@ -142,6 +136,19 @@ pub fn sts(
 /// None in practice: the host is on the pattern.
 pub fn global_sts(policy: &EndpointPolicy) -> Result<Endpoint, EndpointError> {
     policy.check(GLOBAL_STS, &STS)
+}
+
+fn given_or_regional(
+    policy: &EndpointPolicy,
+    explicit: Option<&str>,
+    (name, service): (&str, &Service),
+    region: &str,
+    network: Network,
+) -> Result<Endpoint, EndpointError> {
+    match explicit {
+        Some(url) => policy.check(url, service),
+        None => policy.check(&regional(name, region, network)?, service),
+    }
 }
 
 fn regional(service: &str, region: &str, network: Network) -> Result<String, EndpointError> {
