@@ -54,6 +54,8 @@ pub struct HttpOptions {
 pub struct HttpClient {
     client: Client,
     shared: Arc<Shared>,
+    /// Tells that the private authority it trusts, if any, is in use.
+    _authority: Option<Arc<()>>,
 }
 
 /// What a client and those derived from it for private authorities share.
@@ -137,6 +139,7 @@ impl HttpClient {
         Ok(Self {
             client,
             shared: Arc::new(shared),
+            _authority: None,
         })
     }
 

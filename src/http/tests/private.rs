@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -9,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::super::private::MOST_PRIVATE;
 use super::*;
-use crate::provider::alibaba::ca::CHAINS;
+use crate::provider::alibaba::ca::{CHAINS, Chain};
 
 /// An authority, and a server whose certificate for `localhost` comes from it.
 struct Signed {
@@ -88,33 +89,59 @@ async fn a_private_authority_is_the_only_root_and_host_names_are_verified() {
     assert_eq!(ask(&swapped, "localhost", other.port).await, Ok(200));
 }
 
+/// A chain of the vendor's, as an authority of that name.
+fn vendors(chain: &Chain) -> Authority {
+    Authority::from_pem(chain.pem).unwrap().named(chain.region)
+}
+
+/// One certificate of a chain of the vendor's.
+fn certificate(chain: &Chain, at: usize) -> &'static str {
+    let mut certificates = chain.pem.split_inclusive("-----END CERTIFICATE-----");
+    certificates.nth(at).unwrap()
+}
+
 #[tokio::test]
-async fn equal_authorities_share_a_client_and_few_are_kept() {
+async fn equal_authorities_share_a_client_and_count_while_they_are_in_use() {
     let system = client(CALL_TIMEOUT);
-    for _ in 0..3 {
-        for chain in CHAINS {
-            let authority = Authority::from_pem(chain.pem).unwrap();
-            system.trusting(&authority.named(chain.region)).unwrap();
-        }
-    }
+    let trusting = || {
+        let made = CHAINS.iter().map(|chain| system.trusting(&vendors(chain)));
+        made.collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    let (first, second) = (trusting(), trusting());
+    drop(first);
     let known = system.authorities();
     assert_eq!(known.len(), CHAINS.len());
     for chain in CHAINS {
         let expected = (chain.region.to_owned(), chain.expiry.parse().unwrap());
         assert!(known.contains(&expected), "{known:?}");
     }
-    let pems: Vec<&str> = CHAINS
-        .iter()
-        .flat_map(|chain| chain.pem.split_inclusive("-----END CERTIFICATE-----"))
-        .filter(|pem| pem.contains("BEGIN"))
-        .collect();
-    for (a, b) in pems
-        .iter()
-        .zip(pems.iter().cycle().skip(1))
-        .take(MOST_PRIVATE)
-    {
-        let authority = Authority::from_pem(&format!("{a}\n{b}")).unwrap();
-        system.trusting(&authority).unwrap();
-        assert!(system.authorities().len() <= MOST_PRIVATE);
+    let other = Authority::from_pem(certificate(&CHAINS[0], 1)).unwrap();
+    let other = system.trusting(&other).unwrap();
+    drop(second);
+    let known = system.authorities();
+    let [(name, _)] = known.as_slice() else {
+        panic!("{known:?}")
+    };
+    assert!(name.starts_with("sha256:"), "{name}");
+    drop(other);
+    assert_eq!(system.authorities(), []);
+}
+
+#[tokio::test]
+async fn few_authorities_are_kept_beside_those_in_use() {
+    let system = client(CALL_TIMEOUT);
+    let used = system.trusting(&vendors(&CHAINS[0])).unwrap();
+    let issuers = CHAINS.iter().map(|chain| certificate(chain, 1));
+    let issuers: Vec<&str> = issuers.collect();
+    for a in &issuers[..9] {
+        for b in &issuers[9..18] {
+            let authority = Authority::from_pem(&format!("{a}\n{b}")).unwrap();
+            system.trusting(&authority).unwrap();
+            assert!(system.known().len() <= MOST_PRIVATE);
+        }
     }
+    let name = |(name, _): &(String, Timestamp)| name.clone();
+    let known: Vec<String> = system.authorities().iter().map(name).collect();
+    assert_eq!(known, [CHAINS[0].region], "what is in use stays");
+    drop(used);
 }
