@@ -30,7 +30,9 @@ pub use external_cloud_secret::{
     ExternalCloudSecretStatus, RemoteRef, SourceRef, Target,
 };
 pub use provider::{KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec};
-pub use reference::{SecretKeyRef, ServiceAccountRef, StoreKind, StoreRef};
+pub use reference::{
+    CaBundleKind, CaBundleRef, SecretKeyRef, ServiceAccountRef, StoreKind, StoreRef,
+};
 pub use store::{
     CloudSecretStore, CloudSecretStoreSpec, ClusterCloudSecretStore, ClusterCloudSecretStoreSpec,
     LimitsSpec, StoreCondition, StoreStatus,

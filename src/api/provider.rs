@@ -4,6 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::reference::CaBundleRef;
 use super::validation;
 
 /// The cloud service that a store reads. Exactly one member is set.
@@ -109,6 +110,7 @@ pub struct KmsSpec {
 /// A dedicated KMS instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::one_ca_bundle())]
 pub struct KmsInstanceSpec {
     /// Its host, such as kst-hzz.cryptoservice.kms.aliyuncs.com, reachable from its own VPCs only. At
     /// most 253 characters.
@@ -123,6 +125,11 @@ pub struct KmsInstanceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32768))]
     pub ca_bundle: Option<String>,
+
+    /// Where these certificates are, in place of caBundle: at most 32768 characters under one key of
+    /// a ConfigMap or a Secret. It is watched; what is put there is used at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleRef>,
 }
 
 /// The side of a cloud endpoint that is called.

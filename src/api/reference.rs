@@ -1,4 +1,4 @@
-//! How objects point at stores, Secrets and ServiceAccounts.
+//! How objects point at stores, Secrets, ConfigMaps and ServiceAccounts.
 
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -78,6 +78,60 @@ pub struct SecretKeyRef {
     pub from_consumer: Option<bool>,
 }
 
+/// Names one key of a ConfigMap or a Secret that holds certificates.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+pub struct CaBundleRef {
+    /// The kind of object that holds them. Default: ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CaBundleKind")]
+    pub kind: Option<CaBundleKind>,
+
+    /// The object's metadata.name, at most 253 characters.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::SUBDOMAIN)
+    )]
+    pub name: String,
+
+    /// The key inside the object, at most 253 characters.
+    #[schemars(length(min = 1, max = 253), regex(pattern = validation::SECRET_KEY))]
+    pub key: String,
+
+    /// The object's namespace. Only on a cluster store, where it is required. A namespaced store
+    /// always reads its own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = validation::LABEL)
+    )]
+    pub namespace: Option<String>,
+}
+
+/// The kinds of objects that may hold certificates.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum CaBundleKind {
+    /// A ConfigMap.
+    #[default]
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
 /// Names a ServiceAccount.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -111,6 +165,15 @@ pub struct ServiceAccountRef {
 impl StoreRef {
     /// The kind, with the default applied.
     pub fn kind(&self) -> StoreKind {
+        self.kind.unwrap_or_default()
+    }
+}
+
+// === impl CaBundleRef ===
+
+impl CaBundleRef {
+    /// The kind, with the default applied.
+    pub fn kind(&self) -> CaBundleKind {
         self.kind.unwrap_or_default()
     }
 }

@@ -50,11 +50,13 @@ use super::validation;
     validation = validation::own_namespace("auth.rrsa.serviceAccountRef"),
     validation = validation::own_namespace("auth.accessKey.accessKeyIdSecretRef"),
     validation = validation::own_namespace("auth.accessKey.accessKeySecretSecretRef"),
-    validation = validation::own_namespace("auth.accessKey.securityTokenSecretRef")
+    validation = validation::own_namespace("auth.accessKey.securityTokenSecretRef"),
+    validation = validation::no_namespace("provider.kms.instance.caBundleRef")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CloudSecretStoreSpec {
-    /// The cloud service that is read. Exactly one member is set.
+    /// The cloud service that is read. Exactly one member is set. All references in it resolve in the
+    /// store's own namespace.
     pub provider: ProviderSpec,
 
     /// The identity that reads it. Required, with exactly one source. All references in it resolve
@@ -111,11 +113,13 @@ pub struct CloudSecretStoreSpec {
     validation = validation::said_namespace("auth.rrsa.serviceAccountRef"),
     validation = validation::said_namespace("auth.accessKey.accessKeyIdSecretRef"),
     validation = validation::said_namespace("auth.accessKey.accessKeySecretSecretRef"),
-    validation = validation::said_namespace("auth.accessKey.securityTokenSecretRef")
+    validation = validation::said_namespace("auth.accessKey.securityTokenSecretRef"),
+    validation = validation::some_fixed_namespace("provider.kms.instance.caBundleRef")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterCloudSecretStoreSpec {
-    /// The cloud service that is read. Exactly one member is set.
+    /// The cloud service that is read. Exactly one member is set. Each reference in it names its
+    /// namespace.
     pub provider: ProviderSpec,
 
     /// The identity that reads it. Required, with exactly one source. Each reference in it has

@@ -5,11 +5,11 @@
 
 use kube::core::{Reason, Rule};
 
-/// A DNS subdomain: the name of a store, a Secret or a ServiceAccount.
+/// A DNS subdomain: the name of a store, a Secret, a ConfigMap or a ServiceAccount.
 pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A DNS label: the name of a namespace.
 pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-/// A key of a Secret: not `.`, and not beginning with `..`.
+/// A key of a Secret or a ConfigMap: not `.`, and not beginning with `..`.
 pub const SECRET_KEY: &str = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$";
 /// Text without control characters.
 pub const PLAIN_TEXT: &str = r"^[^\x00-\x1f\x7f]+$";
@@ -66,6 +66,13 @@ pub fn one_provider() -> Rule {
         .message("must have exactly one of: oos, kms")
 }
 
+/// On a dedicated KMS instance.
+pub fn one_ca_bundle() -> Rule {
+    Rule::new("!has(self.caBundle) || !has(self.caBundleRef)")
+        .message("must have either caBundle or caBundleRef, not both")
+        .field_path(".caBundleRef")
+}
+
 /// On a remote reference.
 pub fn version_or_stage() -> Rule {
     Rule::new("!has(self.version) || !has(self.stage)")
@@ -113,6 +120,21 @@ pub fn said_namespace(path: &str) -> Rule {
         format!("has({at}.namespace) != (has({at}.fromConsumer) && {at}.fromConsumer)")
     })
     .message("must have either namespace or fromConsumer: true on a ClusterCloudSecretStore")
+}
+
+/// On the spec of a namespaced store: the reference at `path`, which never means the consumer's
+/// namespace, stays in the store's.
+pub fn no_namespace(path: &str) -> Rule {
+    reference(path, |at| format!("!has({at}.namespace)"))
+        .message("must have no namespace: a CloudSecretStore uses its own namespace")
+        .reason(Reason::FieldValueForbidden)
+}
+
+/// On the spec of a cluster store: the reference at `path`, which never means the consumer's
+/// namespace, names one.
+pub fn some_fixed_namespace(path: &str) -> Rule {
+    reference(path, |at| format!("has({at}.namespace)"))
+        .message("must have a namespace on a ClusterCloudSecretStore")
 }
 
 /// On a condition of a cluster store.

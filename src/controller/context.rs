@@ -45,7 +45,7 @@ pub struct Context {
     pub events: Events,
     /// The Secrets with our label.
     pub managed: ManagedSecrets,
-    /// Secrets and `ServiceAccounts` watched by name.
+    /// Secrets, `ConfigMaps` and `ServiceAccounts` watched by name.
     pub named: Arc<NamedObjects>,
     /// Namespace labels.
     pub namespaces: Namespaces,

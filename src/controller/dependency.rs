@@ -1,6 +1,7 @@
 //! Who depends on what: an index both ways, so that a change wakes exactly those concerned.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::api::StoreKind;
@@ -17,7 +18,7 @@ pub struct StoreId {
     pub name: String,
 }
 
-/// What a Secret or `ServiceAccount` is looked up by.
+/// What a Secret, a `ConfigMap` or a `ServiceAccount` is looked up by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Named {
     /// What it is.
@@ -31,8 +32,10 @@ pub struct Named {
 /// The kinds of objects that are watched by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NamedKind {
-    /// A Secret with credentials, or one that stands in a target's place.
+    /// A Secret with credentials or certificates, or one that stands in a target's place.
     Secret,
+    /// A `ConfigMap` with certificates.
+    ConfigMap,
     /// A `ServiceAccount` whose token is exchanged.
     ServiceAccount,
 }
@@ -109,6 +112,19 @@ impl Dependencies {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Named ===
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            NamedKind::Secret => "Secret",
+            NamedKind::ConfigMap => "ConfigMap",
+            NamedKind::ServiceAccount => "ServiceAccount",
+        };
+        write!(f, "{kind} {}/{}", self.namespace, self.name)
     }
 }
 

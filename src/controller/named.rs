@@ -1,12 +1,15 @@
-//! Objects that others name: Secrets with credentials, `ServiceAccounts`, and Secrets that stand in a
-//! target's place. Each is watched by name, metadata only, and read once per change.
+//! Objects that others name: Secrets with credentials, `ConfigMaps` and Secrets with certificates,
+//! `ServiceAccounts`, and Secrets that stand in a target's place. Each is watched by name, metadata
+//! only, and read once per change.
+
+mod read;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
@@ -29,7 +32,7 @@ const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 /// How many objects are watched, for each watch is a connection; the others are looked at now and
 /// then.
 const MOST_WATCHES: usize = 100;
-/// The most bytes of one Secret that are kept between two reads.
+/// The most bytes of one object that are kept between two reads.
 const MOST_CACHED: usize = 32 << 10;
 /// How often an object beyond that is looked at.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
@@ -39,7 +42,7 @@ const RECENTLY: Duration = Duration::from_mins(1);
 /// How long one watch lasts before it is renewed: shorter than load balancers cut idle ones.
 pub const WATCH_SECONDS: u32 = 200;
 
-/// What a Secret holds.
+/// What a Secret or a `ConfigMap` holds.
 pub type Content = Arc<BTreeMap<String, SecretBytes>>;
 
 /// The objects that are named by somebody.
@@ -115,7 +118,8 @@ impl NamedObjects {
             entry.asked = Instant::now();
             return Ok(entry.meta.clone());
         }
-        let meta = self.read(named).await?;
+        let meta = read::metadata(&self.client, named).await?;
+        let meta = meta.as_ref().map(Meta::new);
         let mut known = self.lock();
         if !known.contains_key(named) {
             let watched = known.len() < MOST_WATCHES;
@@ -133,7 +137,7 @@ impl NamedObjects {
         Ok(meta)
     }
 
-    /// What the Secret `named` holds, or nothing if there is no such Secret.
+    /// What the Secret or the `ConfigMap` `named` holds, or nothing if there is no such object.
     ///
     /// # Errors
     /// The API server's.
@@ -148,16 +152,10 @@ impl NamedObjects {
         {
             return Ok(Some(content));
         }
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &named.namespace);
-        let Some(secret) = api.get_opt(&named.name).await? else {
+        let Some((meta, content)) = read::whole(&self.client, named).await? else {
             return Ok(None);
         };
-        let meta = Meta::new(&secret.metadata);
-        let data = secret.data.unwrap_or_default().into_iter();
-        let content: Content = Arc::new(
-            data.map(|(name, value)| (name, SecretBytes::new(value.0)))
-                .collect(),
-        );
+        let meta = Meta::new(&meta);
         // Where the watch knows of another version, it has spoken since: this one is used once and
         // not kept, for no other event may come.
         let current = |entry: &&mut Entry| {
@@ -169,7 +167,7 @@ impl NamedObjects {
         };
         let size: usize = content.values().map(SecretBytes::len).sum();
         if size > MOST_CACHED {
-            // Whoever keeps credentials beside large data has it read anew each time.
+            // Whoever keeps what stores need beside large data has it read anew each time.
             return Ok(Some(content));
         }
         if let Some(entry) = self.lock().get_mut(named).filter(current) {
@@ -192,6 +190,7 @@ impl NamedObjects {
     async fn follow(self: Arc<Self>, named: Named, watched: bool) {
         match (watched, named.kind) {
             (true, NamedKind::Secret) => self.watch::<Secret>(named).await,
+            (true, NamedKind::ConfigMap) => self.watch::<ConfigMap>(named).await,
             (true, NamedKind::ServiceAccount) => self.watch::<ServiceAccount>(named).await,
             (false, _) => self.poll(named).await,
         }
@@ -227,7 +226,7 @@ impl NamedObjects {
     async fn poll(&self, named: Named) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            if let Ok(meta) = self.read_meta(&named).await {
+            if let Ok(meta) = read::metadata(&self.client, &named).await {
                 self.changed(&named, meta.as_ref());
             }
         }
@@ -249,28 +248,6 @@ impl NamedObjects {
         }
         // The receiver is gone only when the process is stopping.
         let _ = self.changes.send(named.clone());
-    }
-
-    async fn read(&self, named: &Named) -> kube::Result<Option<Meta>> {
-        Ok(self.read_meta(named).await?.as_ref().map(Meta::new))
-    }
-
-    async fn read_meta(&self, named: &Named) -> kube::Result<Option<ObjectMeta>> {
-        let (client, namespace) = (self.client.clone(), &named.namespace);
-        Ok(match named.kind {
-            NamedKind::Secret => {
-                let api: Api<Secret> = Api::namespaced(client, namespace);
-                api.get_metadata_opt(&named.name)
-                    .await?
-                    .map(|found| found.metadata)
-            }
-            NamedKind::ServiceAccount => {
-                let api: Api<ServiceAccount> = Api::namespaced(client, namespace);
-                api.get_metadata_opt(&named.name)
-                    .await?
-                    .map(|found| found.metadata)
-            }
-        })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Named, Entry>> {

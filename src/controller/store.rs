@@ -2,8 +2,10 @@
 
 pub mod account_role;
 pub mod admission;
+mod ca_bundle;
 pub mod identity;
 pub mod reconcile;
+mod reference;
 pub mod resolve;
 pub mod root_key;
 pub mod view;

@@ -18,8 +18,8 @@ pub enum ConfigError {
     /// No certificates are known for a region's dedicated instances.
     #[error(
         "no certificate chain is built in for dedicated instances of region {region}: put the \
-         instance's into instance.caBundle; the instance's page in the KMS console has it, and so has \
-         CaCertificateChainPem of the API GetKmsInstance"
+         instance's into instance.caBundle, or name it by instance.caBundleRef; the instance's page \
+         in the KMS console has it, and so has CaCertificateChainPem of the API GetKmsInstance"
     )]
     NoAuthority {
         /// The region.

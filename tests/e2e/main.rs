@@ -11,6 +11,7 @@
 mod access_key;
 mod actions;
 mod alibaba_identities;
+mod authority;
 mod canary;
 mod command_line;
 mod counting;

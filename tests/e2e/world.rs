@@ -197,6 +197,7 @@ async fn cloud(cluster: &Cluster) -> Simulator {
     );
     let options = cloudsim::Options {
         oidc_ca_pem: Some(String::from_utf8(cluster.ca_pem().to_vec()).unwrap()),
+        kms_instance: Some(cloudsim::InstanceOptions::default()),
         ..cloudsim::Options::default()
     };
     Simulator::start(&*seed, options).await.unwrap()

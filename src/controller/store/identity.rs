@@ -5,12 +5,11 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::account_role;
-use super::resolve::{DEFAULT_AUDIENCE, Resolver, Rules, StoreError, invalid, missing};
-use super::view::AnyStore;
+use super::resolve::{DEFAULT_AUDIENCE, Resolution, Rules, StoreError, invalid, missing};
 use crate::api::{
     AccessKeyAuth, InstanceRoleAuth, RrsaAuth, SecretKeyRef, ServiceAccountRef, StoreKind,
 };
-use crate::controller::dependency::{Dependency, Named, NamedKind, Notes};
+use crate::controller::dependency::{Dependency, Named, NamedKind};
 use crate::credential::{
     AccessKey, AssumedRole, Audience, EnvironmentError, Identity, Rrsa, ServiceAccount, Source,
     StsChoice, Subject, session_name,
@@ -19,14 +18,6 @@ use crate::provider::registry::Place;
 
 /// The longest credential text: security tokens are long, but not that long.
 const LONGEST_CREDENTIAL: usize = 8_192;
-
-/// One resolution: the store, who asks, and what was looked at on the way.
-pub(super) struct Resolution<'a, 'n> {
-    pub(super) resolver: &'a Resolver,
-    pub(super) store: &'a AnyStore,
-    pub(super) consumer: Option<&'a str>,
-    pub(super) notes: &'a mut Notes<'n>,
-}
 
 /// The first source, and the name of a session that it begins elsewhere.
 struct First {
@@ -116,7 +107,7 @@ impl Resolution<'_, '_> {
         };
         self.notes.note(Dependency::Named(named.clone()));
         let found = self.resolver.named.account(&named).await;
-        let what = format!("ServiceAccount {namespace}/{}", account.name);
+        let what = named.to_string();
         let Some(found) = found.map_err(|_| StoreError::Unasked(what.clone()))? else {
             return Err(missing(field, format!("{what} does not exist")));
         };
@@ -251,21 +242,13 @@ impl Resolution<'_, '_> {
         let Some(namespace) = namespace else {
             return Ok(None);
         };
-        let (name, key) = (&reference.name, &reference.key);
+        let key = &reference.key;
         let named = Named {
             kind: NamedKind::Secret,
             namespace: namespace.clone(),
-            name: name.clone(),
+            name: reference.name.clone(),
         };
-        self.notes.note(Dependency::Named(named.clone()));
-        let what = format!("Secret {namespace}/{name}");
-        let content = self.resolver.named.content(&named).await;
-        let Some(content) = content.map_err(|_| StoreError::Unasked(what.clone()))? else {
-            return Err(missing(field, format!("{what} does not exist")));
-        };
-        let value = content
-            .get(key)
-            .ok_or_else(|| missing(field.clone(), format!("{what} has no key {key}")))?;
+        let value = self.value(&field, &named, key).await?;
         // Keys that were made with a line feed at the end are common, and never meant so.
         let text = std::str::from_utf8(value.expose())
             .unwrap_or_default()
@@ -273,43 +256,17 @@ impl Resolution<'_, '_> {
         if text.is_empty() {
             return Err(missing(
                 field,
-                format!("{what} has no text under the key {key}"),
+                format!("{named} has no text under the key {key}"),
             ));
         }
         if text.len() > LONGEST_CREDENTIAL || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             let problem = format!(
-                "{what} has something else than a credential under the key {key}: it must be at \
+                "{named} has something else than a credential under the key {key}: it must be at \
                  most {LONGEST_CREDENTIAL} printable ASCII characters without spaces"
             );
             return Err(missing(field, problem));
         }
         Ok(Some((namespace, SecretString::from(text))))
-    }
-
-    /// The namespace of a reference: a namespaced store's own, and what a cluster store says.
-    fn namespace(
-        &self,
-        field: &str,
-        named: Option<&str>,
-        from_consumer: bool,
-    ) -> Result<Option<String>, StoreError> {
-        let id = self.store.id();
-        if id.kind == StoreKind::CloudSecretStore {
-            if from_consumer || named.is_some_and(|namespace| namespace != id.namespace) {
-                let problem = "a CloudSecretStore uses its own namespace only; leave out namespace \
-                               and fromConsumer";
-                return Err(invalid(field, problem));
-            }
-            return Ok(Some(id.namespace));
-        }
-        match (named, from_consumer) {
-            (Some(namespace), false) => Ok(Some(namespace.to_owned())),
-            (None, true) => Ok(self.consumer.map(str::to_owned)),
-            _ => Err(invalid(
-                field,
-                "must have exactly one of: namespace, fromConsumer: true",
-            )),
-        }
     }
 
     fn ambient(&self, field: &str) -> Result<(), StoreError> {

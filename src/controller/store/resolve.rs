@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use super::identity::Resolution;
 use super::view::AnyStore;
 use crate::controller::dependency::Notes;
 use crate::controller::named::NamedObjects;
@@ -53,8 +52,16 @@ pub struct Resolver {
     pub edge: Edge,
     /// The key of identities.
     pub key: DigestKey,
-    /// Secrets and `ServiceAccounts` that stores name.
+    /// Secrets, `ConfigMaps` and `ServiceAccounts` that stores name.
     pub named: Arc<NamedObjects>,
+}
+
+/// One resolution: the store, who asks, and what was looked at on the way.
+pub(super) struct Resolution<'a, 'n> {
+    pub(super) resolver: &'a Resolver,
+    pub(super) store: &'a AnyStore,
+    pub(super) consumer: Option<&'a str>,
+    pub(super) notes: &'a mut Notes<'n>,
 }
 
 /// Why a store does not resolve.
@@ -98,16 +105,17 @@ impl Resolver {
         let place = registry::place(store.provider())
             .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let sts = self.sts(store, &place)?;
-        let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
-        let provider = registry::build(store.provider(), sts, policy, edge)
-            .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let mut resolution = Resolution {
             resolver: self,
             store,
             consumer,
             notes,
         };
+        let spec = resolution.provider().await?;
+        let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
+        let provider = registry::build(&spec, sts, policy, edge)
+            .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
+            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
         let identity = resolution.identity(&place).await?;
         Ok(identity.map(|identity| Origin { provider, identity }))
     }

@@ -42,7 +42,11 @@ fn resolver(store_ambient: bool) -> Resolver {
 }
 
 fn store(kind: StoreKind, auth: &Value) -> AnyStore {
-    let spec = json!({ "provider": { "oos": { "region": "cn-hangzhou" } }, "auth": auth, "conditions": [] });
+    store_of(kind, &json!({ "oos": { "region": "cn-hangzhou" } }), auth)
+}
+
+fn store_of(kind: StoreKind, provider: &Value, auth: &Value) -> AnyStore {
+    let spec = json!({ "provider": provider, "auth": auth, "conditions": [] });
     let mut store = json!({ "metadata": { "name": "s" }, "spec": spec });
     store["apiVersion"] = "cloudsecrets.dev/v1alpha1".into();
     store["kind"] = kind.as_str().into();
@@ -148,6 +152,67 @@ async fn a_cluster_store_says_whose_namespace_it_means() {
             "{reference}"
         );
     }
+}
+
+/// A store of a dedicated instance with these fields beside its host.
+fn instance(kind: StoreKind, with: &Value) -> AnyStore {
+    let mut instance = json!({ "endpoint": "kst-x.cryptoservice.kms.aliyuncs.com" });
+    json_patch::merge(&mut instance, with);
+    let provider = json!({ "kms": { "region": "cn-hangzhou", "instance": instance } });
+    store_of(kind, &provider, &json!({ "instanceRole": {} }))
+}
+
+#[tokio::test]
+async fn certificates_are_read_where_the_store_may_read_and_watched_there() {
+    let (own, cluster) = (
+        StoreKind::CloudSecretStore,
+        StoreKind::ClusterCloudSecretStore,
+    );
+    let reference = |more: Value| {
+        let mut reference = json!({ "name": "ca", "key": "ca.crt" });
+        json_patch::merge(&mut reference, &more);
+        json!({ "caBundleRef": reference })
+    };
+    let secret = json!({ "kind": "Secret", "namespace": "shop" });
+    let map = json!({ "kind": "ConfigMap", "namespace": "ops" });
+    for (kind, reference, expected) in [
+        (own, reference(json!({})), Some("ConfigMap shop/ca")),
+        (own, reference(secret), Some("Secret shop/ca")),
+        (own, reference(map.clone()), None),
+        (cluster, reference(map), Some("ConfigMap ops/ca")),
+        (cluster, reference(json!({})), None),
+    ] {
+        let store = instance(kind, &reference);
+        let (error, looked_at) = judge(&resolver(true), &store).await;
+        let named = |dependency: &Dependency| match dependency {
+            Dependency::Named(named) => named.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let looked_at: Vec<String> = looked_at.iter().map(named).collect();
+        let expected: Vec<&str> = expected.into_iter().collect();
+        assert_eq!(looked_at, expected, "{reference}");
+        match (error, expected.first()) {
+            (StoreError::Unasked(what), Some(expected)) => assert_eq!(what, *expected),
+            (StoreError::Invalid { field, problem }, None) => {
+                assert_eq!(field, "spec.provider.kms.instance.caBundleRef");
+                assert!(problem.contains("namespace"), "{problem}");
+            }
+            (other, _) => panic!("{reference}: {other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn certificates_in_two_places_are_refused_before_anything_is_looked_up() {
+    let reference = json!({ "name": "ca", "key": "ca.crt" });
+    let both = json!({ "caBundle": "canary", "caBundleRef": reference });
+    let store = instance(StoreKind::CloudSecretStore, &both);
+    let (error, looked_at) = judge(&resolver(true), &store).await;
+    assert!(
+        matches!(&error, StoreError::Invalid { problem, .. } if problem.contains("caBundle or caBundleRef")),
+        "{error}"
+    );
+    assert_eq!(looked_at, BTreeSet::new());
 }
 
 #[tokio::test]
