@@ -1,7 +1,7 @@
 //! Stores: what they resolve to, who may use them, and their status.
 
-pub mod account_role;
 pub mod admission;
+mod alibaba;
 mod ca_bundle;
 pub mod identity;
 pub mod reconcile;

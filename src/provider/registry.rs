@@ -1,22 +1,28 @@
-//! Which provider a store's `spec.provider` means: one line per kind.
+//! Which cloud and which provider a store's `spec.provider` means: one line per kind.
 
 use std::sync::Arc;
 
-use super::alibaba::{Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig, Parameters};
-use super::endpoint::{Endpoint, EndpointPolicy};
+use super::alibaba::{self, Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig, Parameters};
+use super::endpoint::{Endpoint, EndpointError, EndpointPolicy};
 use super::{ConfigError, Edge, Provider};
 use crate::api::{self, ProviderSpec};
 
-/// What every provider says about its place: the region and network that the identity's token
-/// service follows.
+/// What every provider says about its place, which the identity's token service follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The field of `spec.provider`, for messages.
     pub field: &'static str,
     /// The region.
     pub region: String,
-    /// The network.
-    pub network: Network,
+    /// The cloud.
+    pub cloud: Cloud,
+}
+
+/// A cloud, and what of a place only it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cloud {
+    /// Alibaba Cloud, in one of its networks.
+    Alibaba(Network),
 }
 
 /// Where the provider of `spec` is.
@@ -29,8 +35,22 @@ pub fn place(spec: &ProviderSpec) -> Option<Place> {
     Some(Place {
         field,
         region: region.clone(),
-        network: network(side),
+        cloud: Cloud::Alibaba(network(side)),
     })
+}
+
+/// The token service of `place`: the one at the URL `named`, else its region's.
+///
+/// # Errors
+/// Why the final URL is refused.
+pub fn sts(
+    policy: &EndpointPolicy,
+    named: Option<&str>,
+    place: &Place,
+) -> Result<Endpoint, EndpointError> {
+    match place.cloud {
+        Cloud::Alibaba(network) => alibaba::endpoint::sts(policy, named, &place.region, network),
+    }
 }
 
 /// The provider that `spec` describes. `sts` is where its identities are asked about.

@@ -1,9 +1,9 @@
 //! What a store's references mean: in which namespace an object is, and what it holds under a key.
 
-use super::resolve::Resolution;
-use super::resolve::{StoreError, invalid, missing};
-use crate::api::StoreKind;
-use crate::controller::dependency::{Dependency, Named};
+use super::resolve::{Resolution, StoreError, invalid, missing};
+use crate::api::{ServiceAccountRef, StoreKind};
+use crate::controller::dependency::{Dependency, Named, NamedKind};
+use crate::controller::named::AccountFacts;
 use crate::secret_bytes::SecretBytes;
 
 impl Resolution<'_, '_> {
@@ -62,6 +62,33 @@ impl Resolution<'_, '_> {
     fn own_namespace(&self) -> Option<String> {
         let id = self.store.id();
         (id.kind == StoreKind::CloudSecretStore).then_some(id.namespace)
+    }
+
+    /// The `ServiceAccount` of a reference and what is known of it; none where that is a consumer's and
+    /// nobody consumes.
+    ///
+    /// # Errors
+    /// When the reference may not mean it, there is no such account, or the API server cannot be asked.
+    pub(super) async fn account(
+        &mut self,
+        field: &str,
+        reference: &ServiceAccountRef,
+    ) -> Result<Option<(Named, AccountFacts)>, StoreError> {
+        let from_consumer = reference.from_consumer == Some(true);
+        let namespace = self.namespace(field, reference.namespace.as_deref(), from_consumer)?;
+        let Some(namespace) = namespace else {
+            return Ok(None);
+        };
+        let named = Named {
+            kind: NamedKind::ServiceAccount,
+            namespace,
+            name: reference.name.clone(),
+        };
+        self.notes.note(Dependency::Named(named.clone()));
+        let found = self.resolver.named.account(&named).await;
+        let found = found.map_err(|_| StoreError::Unasked(named.to_string()))?;
+        let facts = found.ok_or_else(|| missing(field, format!("{named} does not exist")))?;
+        Ok(Some((named, facts)))
     }
 
     /// What the Secret or `ConfigMap` `named` holds under `key`.

@@ -11,13 +11,10 @@ use crate::controller::dependency::Notes;
 use crate::controller::named::NamedObjects;
 use crate::credential::Environment;
 use crate::digest::DigestKey;
+use crate::provider::Edge;
 use crate::provider::endpoint::{Endpoint, EndpointPolicy};
 use crate::provider::registry::{self, Place};
-use crate::provider::{Edge, alibaba};
 use crate::refresh::Origin;
-
-/// The audience of Alibaba Cloud's STS, where a store names none.
-pub const DEFAULT_AUDIENCE: &str = "sts.aliyuncs.com";
 
 /// What the operator's administrator allows stores to do.
 #[derive(Debug, Clone)]
@@ -125,13 +122,9 @@ impl Resolver {
     /// # Errors
     /// Why the final URL is refused.
     pub fn sts(&self, store: &AnyStore, place: &Place) -> Result<Endpoint, StoreError> {
-        alibaba::endpoint::sts(
-            &self.rules.endpoints,
-            store.auth().sts_endpoint.as_deref(),
-            &place.region,
-            place.network,
-        )
-        .map_err(|error| invalid("spec.auth.stsEndpoint", error.to_string()))
+        let named = store.auth().sts_endpoint.as_deref();
+        registry::sts(&self.rules.endpoints, named, place)
+            .map_err(|error| invalid("spec.auth.stsEndpoint", error.to_string()))
     }
 }
 

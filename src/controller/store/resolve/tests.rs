@@ -7,6 +7,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::alibaba::DEFAULT_AUDIENCE;
 use super::*;
 use crate::api::StoreKind;
 use crate::clock::SystemClock;

@@ -1,9 +1,9 @@
 //! Which role a `ServiceAccount` stands for: what the store says, else what the account's annotations
 //! say, completed by what the operator knows of its cluster.
 
-use super::resolve::{Rules, StoreError, invalid, missing};
 use crate::api::RrsaAuth;
 use crate::controller::named::AccountFacts;
+use crate::controller::store::resolve::{Rules, StoreError, invalid, missing};
 
 /// A role, and the OIDC provider that vouches for the account.
 #[derive(Debug, PartialEq, Eq)]
