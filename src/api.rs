@@ -29,7 +29,9 @@ pub use external_cloud_secret::{
     CreationPolicy, DataEntry, EntryStatus, ExternalCloudSecret, ExternalCloudSecretSpec,
     ExternalCloudSecretStatus, RemoteRef, SourceRef, Target,
 };
-pub use provider::{KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec};
+pub use provider::{
+    KmsFailoverSpec, KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec,
+};
 pub use reference::{
     CaBundleKind, CaBundleRef, SecretKeyRef, ServiceAccountRef, StoreKind, StoreRef,
 };

@@ -61,6 +61,9 @@ pub struct Need {
     pub applied: Option<Digest>,
 }
 
+/// The most regions that one entry may be read in.
+pub const MOST_REGIONS: u8 = 3;
+
 /// The object that needs rows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
@@ -68,6 +71,8 @@ pub struct ObjectKey {
     pub namespace: Arc<str>,
     /// Its name.
     pub name: Arc<str>,
+    /// 0 for the object itself; what it needs of the n-th other region is subscribed apart.
+    rank: u8,
 }
 
 /// What is known of one reference without asking.
@@ -121,7 +126,15 @@ impl ObjectKey {
         Self {
             namespace: namespace.into(),
             name: name.into(),
+            rank: 0,
         }
+    }
+
+    /// The same object where it asks its `rank`-th other region. Whatever wakes that wakes the object.
+    #[must_use]
+    pub fn elsewhere(&self, rank: u8) -> Self {
+        let key = self.clone();
+        Self { rank, ..key }
     }
 }
 

@@ -79,6 +79,7 @@ pub enum Parameters {
 /// Alibaba Cloud KMS Secrets Manager: the shared gateway of a region, or a dedicated instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::other_regions())]
 pub struct KmsSpec {
     /// The region's id, such as cn-hangzhou, at most 32 characters.
     #[schemars(
@@ -103,6 +104,43 @@ pub struct KmsSpec {
     pub endpoint: Option<String>,
 
     /// The dedicated instance that values are read from, where there is one. Its region is the store's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<KmsInstanceSpec>,
+
+    /// Other regions that keep secrets of the same names, in the order in which they are asked, at most
+    /// 2. They are asked only while this region does not answer, and only to make a Secret that is
+    /// missing: one that is there is never changed to what another region holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2))]
+    pub failover: Option<Vec<KmsFailoverSpec>>,
+}
+
+/// Another region of a KMS store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KmsFailoverSpec {
+    /// The region's id, such as cn-shanghai, at most 32 characters.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = validation::REGION)
+    )]
+    pub region: String,
+
+    /// Whether the public or the VPC endpoint of that region is called. Default: Public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Network")]
+    pub network: Option<Network>,
+
+    /// A URL to call in place of the one that region and network give, as the store's own endpoint is.
+    /// At most 253 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::URL)
+    )]
+    pub endpoint: Option<String>,
+
+    /// The dedicated instance of that region, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<KmsInstanceSpec>,
 }
@@ -175,5 +213,16 @@ impl KmsSpec {
     /// The network, with the default applied.
     pub fn network(&self) -> Network {
         self.network.unwrap_or_default()
+    }
+
+    /// The same store in each of its other regions.
+    pub fn elsewhere(&self) -> impl Iterator<Item = Self> {
+        self.failover.iter().flatten().cloned().map(|other| Self {
+            region: other.region,
+            network: other.network,
+            endpoint: other.endpoint,
+            instance: other.instance,
+            failover: None,
+        })
     }
 }

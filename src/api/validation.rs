@@ -73,6 +73,16 @@ pub fn one_ca_bundle() -> Rule {
         .field_path(".caBundleRef")
 }
 
+/// On a KMS store: its other regions are other ones, each named once.
+pub fn other_regions() -> Rule {
+    Rule::new(
+        "!has(self.failover) || self.failover.all(other, other.region != self.region && \
+         self.failover.exists_one(same, same.region == other.region))",
+    )
+    .message("must name other regions than the store's own, each of them once")
+    .field_path(".failover")
+}
+
 /// On a remote reference.
 pub fn version_or_stage() -> Rule {
     Rule::new("!has(self.version) || !has(self.stage)")

@@ -5,10 +5,12 @@
 //! ```
 
 pub mod apply;
+mod failover;
 pub mod gather;
 pub mod inputs;
 pub mod memory;
 pub mod ownership;
+pub mod place;
 pub mod plan;
 pub mod problem;
 pub mod property;
@@ -17,3 +19,4 @@ mod refusal;
 pub mod render;
 pub mod report;
 pub mod status;
+mod write;

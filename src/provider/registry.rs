@@ -53,6 +53,16 @@ pub fn sts(
     }
 }
 
+/// The same store in each of its other regions, in the order in which they stand in for the first.
+pub fn elsewhere(spec: &ProviderSpec) -> Vec<ProviderSpec> {
+    let of = |kms| ProviderSpec {
+        kms: Some(kms),
+        ..ProviderSpec::default()
+    };
+    let others = spec.kms.iter().flat_map(api::KmsSpec::elsewhere);
+    others.map(of).collect()
+}
+
 /// The provider that `spec` describes. `sts` is where its identities are asked about.
 ///
 /// # Errors

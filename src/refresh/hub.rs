@@ -15,7 +15,7 @@ use super::call::{CallFailure, Caller};
 use super::row::Held;
 use super::subscribe::reference_parts;
 use super::table::{Departure, Limits, Now, Table};
-use super::{Join, Joined, Need, ObjectKey, Origin, View};
+use super::{Join, Joined, MOST_REGIONS, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey, Domain};
@@ -79,10 +79,19 @@ impl Hub {
         self.with(|table| table.subscribe(object, needs, now))
     }
 
-    /// Forgets `object` and what only it needed.
+    /// Forgets `object` and what only it needed, in whichever region.
     pub fn unsubscribe(&self, object: &ObjectKey) {
+        self.leave(object, 0);
+    }
+
+    /// Forgets what `object` needs of its regions from the `rank`-th on.
+    pub fn leave(&self, object: &ObjectKey, rank: u8) {
         let now = self.now();
-        self.with(|table| table.unsubscribe(object, now));
+        self.with(|table| {
+            for rank in rank..MOST_REGIONS {
+                table.unsubscribe(&object.elsewhere(rank), now);
+            }
+        });
     }
 
     /// What is known of the object's references, in the order of its needs.

@@ -250,7 +250,7 @@ impl Table {
         wakes
             .iter()
             .filter_map(|id| self.objects.get(id))
-            .map(|o| o.key.clone())
+            .map(|o| o.key.elsewhere(0))
             .collect()
     }
 

@@ -18,6 +18,7 @@ mod counting;
 mod drift;
 mod endpoint;
 mod entered_role;
+mod failover;
 mod faults;
 mod hostile;
 mod identity;

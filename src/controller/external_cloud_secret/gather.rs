@@ -9,6 +9,7 @@ use kube::ResourceExt;
 
 use super::inputs::place_of;
 use super::ownership::SecretFacts;
+use super::place::{Elsewhere, EntryPlace};
 use super::plan;
 use super::problem::Problem;
 use crate::api::{
@@ -27,8 +28,10 @@ use crate::refresh::{Need, ObjectKey, Origin};
 pub struct Gathered {
     /// What each entry needs, or the first thing in the way.
     pub needs: Result<Vec<Need>, Problem>,
-    /// Where each entry is read, for status.
-    pub places: Vec<(String, Option<String>)>,
+    /// Where each entry is read.
+    pub places: Vec<EntryPlace>,
+    /// The other regions that each entry may be read in, gathered only where the Secret is missing.
+    pub elsewhere: Vec<Vec<Elsewhere>>,
     /// The Secret of the target's name.
     pub secret: Option<SecretFacts>,
 }
@@ -45,6 +48,7 @@ type Stores = HashMap<StoreId, Looked>;
 struct Looked {
     store: AnyStore,
     origin: Option<Arc<Origin>>,
+    elsewhere: Option<Vec<(String, Arc<Origin>)>>,
 }
 
 enum EntryError {
@@ -70,6 +74,7 @@ pub async fn gather(
     notes.note(Dependency::Namespace(namespace.clone()));
     let secret = secret(context, &target, blocked, &mut notes).await;
     let mut places = Vec::new();
+    let mut elsewhere = Vec::new();
     let mut needs = Ok(Vec::new());
     let mut unasked = None;
     let mut stores = Stores::new();
@@ -80,11 +85,13 @@ pub async fn gather(
     }
     for (entry, applied) in object.spec.data.iter().zip(applied) {
         let Ok(list) = &mut needs else { break };
-        let looked = entry_need(context, object, entry, &namespace, &mut stores, &mut notes);
+        let missing = matches!(secret, Ok(None));
+        let looked = entry_need(context, object, entry, missing, &mut stores, &mut notes);
         match looked.await {
-            Ok((need, place)) => {
+            Ok((need, place, others)) => {
                 list.push(Need { applied, ..need });
                 places.push(place);
+                elsewhere.push(others);
             }
             Err(EntryError::Problem(problem)) => needs = Err(problem),
             Err(EntryError::Unasked(what)) => {
@@ -100,6 +107,7 @@ pub async fn gather(
         (None, Ok(secret)) => Ok(Gathered {
             needs,
             places,
+            elsewhere,
             secret,
         }),
     }
@@ -132,10 +140,11 @@ async fn entry_need(
     context: &Context,
     object: &ExternalCloudSecret,
     entry: &DataEntry,
-    namespace: &str,
+    missing: bool,
     stores: &mut Stores,
     notes: &mut Notes<'_>,
-) -> Result<(Need, (String, Option<String>)), EntryError> {
+) -> Result<(Need, EntryPlace, Vec<Elsewhere>), EntryError> {
+    let namespace = &object.namespace().unwrap_or_default();
     let name = &entry.secret_key;
     let problem = |reason, message: String| EntryError::Problem(Problem::new(reason, message));
     let Some(reference) = object.spec.store_of(entry) else {
@@ -147,7 +156,7 @@ async fn entry_need(
     let id = StoreId {
         kind,
         namespace: match kind {
-            StoreKind::CloudSecretStore => namespace.to_owned(),
+            StoreKind::CloudSecretStore => namespace.clone(),
             StoreKind::ClusterCloudSecretStore => String::new(),
         },
         name: reference.name.clone(),
@@ -164,6 +173,7 @@ async fn entry_need(
             new.insert(Looked {
                 store,
                 origin: None,
+                elsewhere: None,
             })
         }
     };
@@ -209,18 +219,51 @@ async fn entry_need(
         version: entry.remote_ref.version.clone(),
         stage: entry.remote_ref.stage.clone(),
     };
-    let key = origin.provider.canonical(key);
-    let region = registry::place(store.provider()).map(|place| place.region);
-    let place = (place_of(reference), region);
-    Ok((
-        Need {
-            origin,
-            key,
-            interval,
-            applied: None,
-        },
-        place,
-    ))
+    if missing && looked.elsewhere.is_none() {
+        looked.elsewhere = Some(other_regions(context, store, namespace, notes).await?);
+    }
+    let need = |origin: &Arc<Origin>| Need {
+        origin: Arc::clone(origin),
+        key: origin.provider.canonical(key.clone()),
+        interval,
+        applied: None,
+    };
+    let others = looked.elsewhere.iter().flatten();
+    let others: Vec<Elsewhere> = others
+        .map(|(region, origin)| Elsewhere {
+            region: region.clone(),
+            need: need(origin),
+        })
+        .collect();
+    let place = EntryPlace {
+        store: place_of(reference),
+        region: registry::place(looked.store.provider()).map(|place| place.region),
+        has_others: !others.is_empty(),
+    };
+    Ok((need(&origin), place, others))
+}
+
+/// The store's other regions. One that does not resolve is left out: the store's own status tells.
+async fn other_regions(
+    context: &Context,
+    store: &AnyStore,
+    namespace: &str,
+    notes: &mut Notes<'_>,
+) -> Result<Vec<(String, Arc<Origin>)>, EntryError> {
+    let mut origins = Vec::new();
+    for provider in registry::elsewhere(store.provider()) {
+        let Some(place) = registry::place(&provider) else {
+            continue;
+        };
+        let there = store.with_provider(provider);
+        let resolved = context.resolver.origin(&there, Some(namespace), notes);
+        match resolved.await {
+            Ok(Some(origin)) => origins.push((place.region, Arc::new(origin))),
+            Err(StoreError::Unasked(what)) => return Err(EntryError::Unasked(what)),
+            Ok(None) | Err(StoreError::Invalid { .. } | StoreError::Missing { .. }) => {}
+        }
+    }
+    Ok(origins)
 }
 
 /// Says which store is missing, and whether one of the other kind has the name.

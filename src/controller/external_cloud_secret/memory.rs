@@ -38,6 +38,8 @@ pub struct Memory {
     pub drifted: bool,
     /// A Secret of the target's name that carries no label of ours stands in the way.
     pub blocked: bool,
+    /// Other regions are being asked for what the first did not answer.
+    pub asking_elsewhere: bool,
     /// Reconciles that failed in a row.
     pub failures: u32,
     /// The last status written, until the watch shows it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::inputs::{AppliedDigest, Data, Inputs, data_digest, inputs_digest, place_of};
 use super::ownership::{Ownership, SecretFacts};
+use super::place::EntryPlace;
 use super::problem::Problem;
 use super::render::render;
 use crate::api::condition::{FRESH, READY, find_condition, is_true};
@@ -12,7 +13,7 @@ use crate::api::{
     names,
 };
 use crate::digest::{Digest, DigestKey};
-use crate::provider::CallError;
+use crate::provider::{CallError, Class};
 use crate::refresh::{Held, Join, Seen, View};
 
 /// Everything that was gathered about one object.
@@ -28,6 +29,10 @@ pub struct Facts<'a> {
     pub views: &'a [View],
     /// A value was read that is not in the Secret.
     pub behind: bool,
+    /// Where each entry is read, in the order of `spec.data`.
+    pub places: &'a [EntryPlace],
+    /// The other regions are being asked for what the first did not answer.
+    pub asking_elsewhere: bool,
     /// The Secret of the target's name, as far as it is watched.
     pub secret: Option<&'a SecretFacts>,
     /// The object's references are others than the last time this process looked.
@@ -92,7 +97,12 @@ impl Facts<'_> {
         // knows nothing of it yet; otherwise its own ladder says when.
         let unknown = self.views.iter().any(|view| matches!(view, View::Unknown));
         let retry = forced.is_some() || self.moved || changed || (!fresh && unknown);
-        if !retry && let Some(problem) = self.failed_view() {
+        // While other regions are asked, the first has had its try.
+        let retry = retry && !self.asking_elsewhere;
+        if !retry
+            && let Some(problem) = self.failed_view()
+            && !self.may_ask_elsewhere()
+        {
             return Due::Report(Standing::Failed(problem));
         }
         let wanted = !self.satisfied() || self.drifted || self.behind || forced.is_some();
@@ -116,16 +126,8 @@ impl Facts<'_> {
             let message = "the values are not complete; they are read again";
             return Settlement::Failed(Problem::new(Reason::Pending, message));
         }
-        let entries = self.object.spec.data.iter().zip(answers);
-        let failed = entries.clone().find_map(|(entry, answer)| {
-            let error = answer.as_ref().err()?;
-            Some(Problem::read(
-                &entry.secret_key,
-                &entry.remote_ref.key,
-                error,
-            ))
-        });
-        if let Some(problem) = failed {
+        let errors = answers.iter().map(|answer| answer.as_ref().err());
+        if let Some(problem) = self.unread(errors) {
             return Settlement::Failed(problem);
         }
         let held: Vec<Arc<Held>> = answers.iter().flatten().cloned().collect();
@@ -223,15 +225,42 @@ impl Facts<'_> {
     }
 
     fn failed_view(&self) -> Option<Problem> {
-        let entries = self.object.spec.data.iter().zip(self.views);
-        entries.clone().find_map(|(entry, view)| match view {
-            View::Failed(error) => Some(Problem::read(
-                &entry.secret_key,
-                &entry.remote_ref.key,
-                error,
-            )),
+        self.unread(self.views.iter().map(|view| match view {
+            View::Failed(error) => Some(error),
             View::Unknown | View::Fresh(_) => None,
+        }))
+    }
+
+    /// The first failed read, of those in the order of `spec.data`.
+    fn unread<'e>(
+        &self,
+        errors: impl Iterator<Item = Option<&'e Arc<CallError>>>,
+    ) -> Option<Problem> {
+        let entries = self.object.spec.data.iter().zip(errors);
+        entries.enumerate().find_map(|(i, (entry, error))| {
+            let problem = Problem::read(&entry.secret_key, &entry.remote_ref.key, error?);
+            Some(match self.stand_in(i) {
+                Some(region) => problem.with_stand_in(region),
+                None => problem,
+            })
         })
+    }
+
+    /// The other region whose answer the Secret holds for an entry.
+    fn stand_in(&self, entry: usize) -> Option<&str> {
+        let region = self.status.entries.get(entry)?.region.as_deref()?;
+        let own = self.places.get(entry)?.region.as_deref()?;
+        (region != own && self.satisfied()).then_some(region)
+    }
+
+    /// Whether the Secret is missing for no other reason than that first regions do not answer, and
+    /// there are others.
+    fn may_ask_elsewhere(&self) -> bool {
+        let may = |(view, place): (&View, &EntryPlace)| match view {
+            View::Failed(error) => error.class == Class::Unavailable && place.has_others,
+            View::Unknown | View::Fresh(_) => true,
+        };
+        self.secret.is_none() && self.views.iter().zip(self.places).all(may)
     }
 
     fn forced(&self) -> Option<u64> {

@@ -33,6 +33,21 @@ impl Problem {
         )
     }
 
+    /// Says that the Secret holds what another region answered.
+    #[must_use]
+    pub fn with_stand_in(mut self, region: &str) -> Self {
+        let parts = ["; the Secret holds what region ", region, " answered"];
+        self.message.extend(parts);
+        self
+    }
+
+    /// Says that another region did not help either.
+    #[must_use]
+    pub fn with_silence(mut self, region: &str, code: &str) -> Self {
+        self.message.extend(["; region ", region, ": ", code]);
+        self
+    }
+
     /// Whether nothing but a change by the user can help: waiting does not.
     pub fn needs_user(&self) -> bool {
         matches!(

@@ -1,22 +1,23 @@
 //! One object's reconcile, from what was gathered to the only writes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
 use kube_runtime::controller::Action;
 use tokio::time::Instant;
 
-use super::apply::{self, Fate, Wanted};
+use super::apply;
+use super::failover;
 use super::gather::{Gathered, gather};
 use super::memory::Memory;
 use super::ownership::SecretFacts;
-use super::plan::{Due, Facts, Settlement, Standing};
+use super::plan::{Due, Facts, Standing};
 use super::report::report;
+use super::write::{Round, repairs, write};
 use crate::api::condition::{FRESH, is_true};
-use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, Reason};
+use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus};
 use crate::controller::context::Context;
-use crate::refresh::{Held, Joined, ObjectKey, Seen};
+use crate::refresh::{Joined, ObjectKey};
 
 /// Why a reconcile has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -43,22 +44,6 @@ pub enum Ended {
     Again(Duration),
 }
 
-/// What one round did.
-pub(super) struct Round {
-    pub standing: Standing,
-    pub values: Option<Vec<Seen>>,
-    /// The Secret's data was written.
-    pub written: bool,
-    /// The Secret was written, be it only what it says about itself.
-    pub wrote: bool,
-    /// The cloud was asked, or answered from what was read a moment ago.
-    pub asked: bool,
-    /// A Secret that satisfies this generation is there.
-    pub made: bool,
-    /// The API server refused the Secret, which is tried again after this long.
-    pub again: Option<Duration>,
-}
-
 // === impl Ended ===
 
 impl Ended {
@@ -75,22 +60,6 @@ impl Ended {
         match self {
             Self::Waiting => "waiting",
             Self::Done | Self::Again(_) => "done",
-        }
-    }
-}
-
-// === impl Round ===
-
-impl Round {
-    fn standing(standing: Standing) -> Self {
-        Self {
-            made: standing == Standing::Settled,
-            standing,
-            values: None,
-            written: false,
-            wrote: false,
-            asked: false,
-            again: None,
         }
     }
 }
@@ -140,6 +109,7 @@ async fn settle(
     let Gathered {
         needs,
         places,
+        elsewhere,
         secret,
     } = gathered;
     let blocked_before = memory.blocked;
@@ -152,6 +122,10 @@ async fn settle(
     let changed = context.hub.subscribe(key, needs);
     memory.moved |= changed && memory.subscribed;
     memory.subscribed = true;
+    if secret.is_some() {
+        // A Secret that is there has nothing to expect of other regions.
+        context.hub.leave(key, 1);
+    }
     let views = context.hub.look(key);
     let verified = memory.verified.clone();
     let unclaimed = |secret: &SecretFacts| {
@@ -166,12 +140,15 @@ async fn settle(
         problem,
         views: &views,
         behind: context.hub.behind(key),
+        places: &places,
+        asking_elsewhere: memory.asking_elsewhere,
         secret: secret.as_ref(),
         moved: memory.moved,
         drifted: memory.drifted,
         verified: verified.as_deref(),
         key: &context.key,
     };
+    let mut read_at = None;
     let round = match facts.due() {
         Due::Report(standing) => {
             context.hub.cancel(key);
@@ -194,10 +171,17 @@ async fn settle(
             match context.hub.join(key, request) {
                 Joined::Pending => return Ok(Ended::Waiting),
                 Joined::Ready(answers) => {
+                    let asked = failover::ask(&context.hub, key, request, &elsewhere, answers);
+                    memory.asking_elsewhere = asked.is_none();
+                    let Some(mut asked) = asked else {
+                        return Ok(Ended::Waiting);
+                    };
                     memory.moved = false;
-                    let settlement = facts.settle(&answers);
-                    let values: Vec<Arc<Held>> = answers.into_iter().flatten().collect();
-                    apply(context, &facts, settlement, values, memory).await?
+                    let settlement = facts.settle(&asked.answers);
+                    let values = asked.take_values();
+                    let mut round = write(context, &facts, settlement, values, memory).await?;
+                    read_at = asked.tell(&facts, &mut round);
+                    round
                 }
             }
         }
@@ -205,7 +189,8 @@ async fn settle(
     let settled = round.standing == Standing::Settled;
     let (wrote, again) = (round.wrote, round.again);
     let blocked = memory.blocked && !blocked_before;
-    report(context, &facts, &places, round, memory).await?;
+    let read_at = read_at.as_deref().unwrap_or(&places);
+    report(context, &facts, read_at, round, memory).await?;
     // The write of this round is in what the context knows now: only then a rename is complete.
     if settled {
         finish_rename(context, object).await?;
@@ -221,113 +206,6 @@ async fn settle(
         Some(wait) => Ended::Again(wait),
         None if unverified => Ended::Again(Duration::ZERO),
         None => Ended::Done,
-    })
-}
-
-/// Whether a write now would mend what somebody else did to the Secret. Somebody may do it again
-/// and again.
-fn repairs(facts: &Facts<'_>) -> bool {
-    let was_there = facts.status.secret_name.as_deref() == Some(&facts.object.target_name());
-    // Whoever takes our annotations away may do so for ever.
-    let touched = facts.verified.is_some()
-        && facts
-            .secret
-            .is_some_and(|secret| facts.verified != Some(&secret.resource_version))
-        && !facts.moved
-        && !facts.behind;
-    facts.drifted || touched || (facts.secret.is_none() && was_there)
-}
-
-/// Writes what the values come to.
-async fn apply(
-    context: &Context,
-    facts: &Facts<'_>,
-    settlement: Settlement,
-    values: Vec<Arc<Held>>,
-    memory: &mut Memory,
-) -> Result<Round, Failed> {
-    let object = facts.object;
-    let key = ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any());
-    let digests: Vec<_> = values.iter().map(|held| Some(held.digest)).collect();
-    let seen: Vec<Seen> = values.iter().map(|held| held.seen()).collect();
-    // The data is rendered: nothing needs the values themselves any more.
-    drop(values);
-    let (data, inputs) = match settlement {
-        Settlement::Failed(problem) => {
-            return Ok(Round {
-                asked: true,
-                ..Round::standing(Standing::Failed(problem))
-            });
-        }
-        Settlement::Same => {
-            context.hub.applied(&key, &digests);
-            let round = Round::standing(Standing::Settled);
-            return Ok(Round {
-                values: Some(seen),
-                asked: true,
-                ..round
-            });
-        }
-        Settlement::Write { data, inputs } => (data, inputs),
-    };
-    let target = ObjectKey::new(&key.namespace, &object.target_name());
-    let now = context.clock.now();
-    let wanted = Wanted {
-        object,
-        data: &data,
-        inputs: &inputs,
-        key: &context.key,
-        now,
-    };
-    let writing = context.managed.begin(&target);
-    let fate = wanted.write(&context.client, facts.secret).await;
-    context
-        .metrics
-        .secret_written(fate.as_ref().map_or("failed", Fate::as_str));
-    let (made, written) = match fate {
-        Err(error) => {
-            context.managed.end(&target, &writing, None);
-            return Err(error.into());
-        }
-        Ok(Fate::Refused(problem)) => {
-            context.managed.end(&target, &writing, None);
-            // A conflict ends with an event of the Secret that is in the way; what made the API
-            // server refuse, such as a quota, ends without one.
-            let conflict = problem.reason == Reason::TargetConflict;
-            memory.blocked = conflict && context.managed.get(&target).is_none();
-            let again = if conflict {
-                None
-            } else {
-                let lasting = memory.refused();
-                Some(lasting.ok_or(apply::WriteError::Passing(problem.message.clone()))?)
-            };
-            return Ok(Round {
-                asked: true,
-                again,
-                ..Round::standing(Standing::Failed(problem))
-            });
-        }
-        Ok(Fate::Created(made) | Fate::Updated(made)) => (made, true),
-        Ok(Fate::Annotated(made)) => (made, false),
-    };
-    if repairs(facts) {
-        memory.repaired(Instant::now());
-    }
-    memory.drifted = false;
-    memory.blocked = false;
-    memory.accepted();
-    memory.verified = Some(made.resource_version.clone());
-    context.managed.end(&target, &writing, Some(made));
-    context.hub.applied(&key, &digests);
-    tracing::info!(object = %key, secret = %target.name, changed = written, "secret written");
-    Ok(Round {
-        standing: Standing::Settled,
-        made: true,
-        values: Some(seen),
-        written,
-        wrote: true,
-        asked: true,
-        again: None,
     })
 }
 

@@ -5,9 +5,11 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 
 use super::memory::{Memory, WrittenStatus};
+use super::place::EntryPlace;
 use super::plan::{Facts, Standing};
-use super::reconcile::{Failed, Round, request};
+use super::reconcile::{Failed, request};
 use super::status::{self, Report};
+use super::write::Round;
 use crate::api::condition::{FRESH, READY, find_condition};
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus};
 use crate::controller::context::Context;
@@ -17,7 +19,7 @@ use crate::refresh::ObjectKey;
 pub(super) async fn report(
     context: &Context,
     facts: &Facts<'_>,
-    places: &[(String, Option<String>)],
+    places: &[EntryPlace],
     round: Round,
     memory: &mut Memory,
 ) -> Result<(), Failed> {

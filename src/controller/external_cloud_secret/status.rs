@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::inputs::AppliedDigest;
+use super::place::EntryPlace;
 use super::plan::{Facts, Standing, refresh_request};
 use super::problem::Problem;
 use crate::api::condition::{
@@ -23,8 +24,8 @@ pub struct Report<'a> {
     pub standing: Standing,
     /// What is in the Secret now, if that is known.
     pub values: Option<&'a [Seen]>,
-    /// Where each entry is read: the store as `Kind/name`, and its region.
-    pub places: &'a [(String, Option<String>)],
+    /// Where each entry is read, or was where another region stood in.
+    pub places: &'a [EntryPlace],
     /// The Secret's data was written in this round.
     pub written: bool,
     /// A Secret that satisfies this generation exists now.
@@ -188,11 +189,11 @@ fn entries(
     let old = &facts.status.entries;
     let specs = facts.object.spec.data.iter().zip(report.places);
     let mut entries = Vec::with_capacity(values.len().min(MOST_ENTRIES));
-    for (i, ((entry, (store, region)), seen)) in specs.zip(values).take(MOST_ENTRIES).enumerate() {
+    for (i, ((entry, place), seen)) in specs.zip(values).take(MOST_ENTRIES).enumerate() {
         let digest = AppliedDigest::format(facts.key, seen.digest);
         let before = old
             .get(i)
-            .filter(|old| old.key == entry.remote_ref.key && old.store == *store);
+            .filter(|old| old.key == entry.remote_ref.key && old.store == place.store);
         // A digest under a lost key differs although the value may be the same.
         let same = before.is_some_and(|old| {
             old.digest == digest
@@ -202,8 +203,8 @@ fn entries(
             .filter(|_| same)
             .and_then(|old| old.changed_at.clone());
         entries.push(EntryStatus {
-            store: store.clone(),
-            region: region.clone(),
+            store: place.store.clone(),
+            region: place.region.clone(),
             key: entry.remote_ref.key.clone(),
             version: seen.version.as_deref().map(str::to_owned),
             changed_at: Some(kept.unwrap_or_else(|| whole_seconds(now))),

@@ -12,6 +12,7 @@ use crate::controller::context::Context;
 use crate::controller::dependency::{Dependent, Notes};
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
 use crate::provider::registry;
+use crate::refresh::Origin;
 
 /// Reconciles `store`.
 ///
@@ -20,7 +21,7 @@ use crate::provider::registry;
 pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Failed> {
     let id = store.id();
     let mut notes = Notes::of(&context.dependencies, Dependent::Store(id.clone()));
-    let resolved = context.resolver.origin(store, None, &mut notes).await;
+    let resolved = resolve(context, store, &mut notes).await;
     notes.finish();
     if let Ok(Some(origin)) = &resolved
         && !store.suspended()
@@ -113,6 +114,24 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         }
     }
     Ok(Ended::Done)
+}
+
+/// The origin of the store's first region, where all its regions resolve.
+async fn resolve(
+    context: &Context,
+    store: &AnyStore,
+    notes: &mut Notes<'_>,
+) -> Result<Option<Origin>, StoreError> {
+    let origin = context.resolver.origin(store, None, notes).await?;
+    for (i, provider) in registry::elsewhere(store.provider())
+        .into_iter()
+        .enumerate()
+    {
+        let there = store.with_provider(provider);
+        let elsewhere = context.resolver.origin(&there, None, notes).await;
+        elsewhere.map_err(|error| error.of_failover(i))?;
+    }
+    Ok(origin)
 }
 
 async fn write(context: &Context, store: &AnyStore, patch: &serde_json::Value) -> kube::Result<()> {

@@ -85,6 +85,21 @@ pub enum StoreError {
     Unasked(String),
 }
 
+// === impl StoreError ===
+
+impl StoreError {
+    /// The same about the `i`-th of a store's other regions.
+    #[must_use]
+    pub fn of_failover(mut self, i: usize) -> Self {
+        if let Self::Invalid { field, .. } | Self::Missing { field, .. } = &mut self
+            && let Some(rest) = field.strip_prefix("spec.provider.kms")
+        {
+            *field = format!("spec.provider.kms.failover[{i}]{rest}");
+        }
+        self
+    }
+}
+
 // === impl Resolver ===
 
 impl Resolver {

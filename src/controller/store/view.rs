@@ -63,6 +63,17 @@ impl AnyStore {
         }
     }
 
+    /// The same store with another `spec.provider`.
+    #[must_use]
+    pub fn with_provider(&self, provider: ProviderSpec) -> Self {
+        let mut store = self.clone();
+        match &mut store {
+            Self::Namespaced(store) => Arc::make_mut(store).spec.provider = provider,
+            Self::Cluster(store) => Arc::make_mut(store).spec.provider = provider,
+        }
+        store
+    }
+
     /// `spec.auth`.
     pub fn auth(&self) -> &AuthSpec {
         match self {

@@ -24,13 +24,15 @@ struct Case {
     secret: Option<SecretFacts>,
     problem: Option<Problem>,
     behind: bool,
+    places: Vec<EntryPlace>,
+    asking_elsewhere: bool,
     moved: bool,
     drifted: bool,
     verified: Option<String>,
 }
 
 /// What a case comes to, without its details.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
     Settled,
     Look,
@@ -140,6 +142,8 @@ impl Case {
             secret: Some(secret),
             problem: None,
             behind: false,
+            places: vec![EntryPlace::default()],
+            asking_elsewhere: false,
             moved: false,
             drifted: false,
             verified: Some("7".into()),
@@ -165,6 +169,16 @@ impl Case {
         );
     }
 
+    /// The first of two regions fails.
+    fn failing_first(&mut self, class: Class) {
+        self.views = vec![failed(class)];
+        self.places = vec![EntryPlace {
+            region: Some("cn-hangzhou".into()),
+            has_others: true,
+            ..EntryPlace::default()
+        }];
+    }
+
     fn asked(&mut self, request: &str) {
         let annotation = (names::REFRESH_ANNOTATION.to_owned(), request.to_owned());
         self.object.metadata.annotations = Some([annotation].into());
@@ -178,6 +192,8 @@ impl Case {
             problem: self.problem.clone(),
             views: &self.views,
             behind: self.behind,
+            places: &self.places,
+            asking_elsewhere: self.asking_elsewhere,
             secret: self.secret.as_ref(),
             moved: self.moved,
             drifted: self.drifted,

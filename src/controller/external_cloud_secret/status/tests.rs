@@ -57,6 +57,8 @@ impl Life {
             problem: None,
             views: &[],
             behind: false,
+            places: &[],
+            asking_elsewhere: false,
             secret: None,
             moved: false,
             drifted: false,
@@ -84,11 +86,14 @@ impl Life {
     }
 }
 
-fn places() -> &'static [(String, Option<String>)] {
-    static PLACES: std::sync::LazyLock<Vec<(String, Option<String>)>> =
-        std::sync::LazyLock::new(|| {
-            vec![("CloudSecretStore/s".into(), Some("cn-hangzhou".into()))]
-        });
+fn places() -> &'static [EntryPlace] {
+    static PLACES: std::sync::LazyLock<Vec<EntryPlace>> = std::sync::LazyLock::new(|| {
+        vec![EntryPlace {
+            store: "CloudSecretStore/s".into(),
+            region: Some("cn-hangzhou".into()),
+            has_others: false,
+        }]
+    });
     &PLACES
 }
 

@@ -72,6 +72,45 @@ fn each_state_has_its_decision() {
         ),
         ("somebody asked", |c| c.asked("1"), forced),
         (
+            "the Secret is missing, the first region is silent and there is another",
+            |c| {
+                c.failing_first(Class::Unavailable);
+                c.secret = None;
+            },
+            fetch,
+        ),
+        (
+            "the Secret is there, the first region is silent and there is another",
+            |c| c.failing_first(Class::Unavailable),
+            Decision::Failed(Reason::ProviderUnavailable),
+        ),
+        (
+            "the Secret is missing, the first region refuses and there is another",
+            |c| {
+                c.failing_first(Class::Denied);
+                c.secret = None;
+            },
+            Decision::Failed(Reason::AccessDenied),
+        ),
+        (
+            "the Secret is missing and the only region is silent",
+            |c| {
+                c.views = vec![failed(Class::Unavailable)];
+                c.secret = None;
+            },
+            Decision::Failed(Reason::ProviderUnavailable),
+        ),
+        (
+            "an answer of another region comes while the generation is still new",
+            |c| {
+                c.failing_first(Class::Unavailable);
+                c.secret = None;
+                c.object.metadata.generation = Some(4);
+                c.asking_elsewhere = true;
+            },
+            fetch,
+        ),
+        (
             "somebody asked and was answered",
             |c| {
                 c.asked("1");
