@@ -23,6 +23,7 @@ use crate::controller::external_cloud_secret::memory::Memories;
 use crate::controller::managed::ManagedSecrets;
 use crate::controller::named::NamedObjects;
 use crate::controller::run::{self, Cached, Woken};
+use crate::controller::store::reachability;
 use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::store::root_key::RootKeys;
 use crate::controller::token::TokenRequests;
@@ -182,10 +183,15 @@ impl Parts<()> {
         let edge = edge(&args, &clock, random)?;
         let environment = Environment::new(environment);
         let surroundings = surroundings(&args, &environment, &clock)?;
-        let credentials = credentials(&client, &edge, surroundings, &metrics);
+        let credentials = credentials(&client, &edge, surroundings, &metrics, args.quota_share);
         let observer: Arc<dyn CallObserver> = Arc::clone(&metrics) as _;
         let caller = Caller::new(Arc::new(credentials.clone()), observer, CALL_DEADLINE);
-        let (hub, hub_woken) = Hub::new(caller, Arc::clone(&clock), key.clone(), Limits::default());
+        let limits = Limits {
+            quota_share: args.quota_share,
+            held_bytes: args.value_memory,
+            ..Limits::default()
+        };
+        let (hub, hub_woken) = Hub::new(caller, Arc::clone(&clock), key.clone(), limits);
         let (events, publish) = Events::new(client.clone(), Arc::clone(&metrics));
         let (objects, objects_woken) = mpsc::unbounded_channel();
         let (stores, stores_woken) = mpsc::unbounded_channel();
@@ -288,6 +294,8 @@ impl<Publish: Future<Output = ()> + Send + 'static> Parts<Publish> {
         spawn("the watch of Secrets", secrets.boxed());
         let namespaces = watch::namespaces(Arc::clone(&context), filled.clone());
         spawn("the watch of namespaces", namespaces.boxed());
+        let outages = reachability::watch(Arc::clone(&context));
+        spawn("the outages", outages.boxed());
         let named = watch::named(Arc::clone(&context), woken.named);
         spawn("the watches by name", named.boxed());
         let shared = Arc::clone(&context);
@@ -352,11 +360,13 @@ fn credentials(
     edge: &Edge,
     surroundings: Surroundings,
     metrics: &Arc<Metrics>,
+    quota_share: f64,
 ) -> CredentialCache {
     let tokens = Arc::new(TokenRequests::new(client.clone()));
     let exchange = Exchange::new(edge.clone(), tokens, Arc::new(DiskFiles));
     let exchange = exchange
         .with_surroundings(surroundings)
+        .paced(quota_share)
         .observed_by(Arc::clone(metrics) as _);
     let renewed = Arc::clone(metrics);
     CredentialCache::new(

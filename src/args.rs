@@ -135,6 +135,28 @@ pub struct RunArgs {
     #[arg(long, env = "ACK_CLUSTER_ID", value_name = "ID", value_parser = ack_cluster_id)]
     pub ack_cluster_id: Option<String>,
 
+    /// The part of each account's documented call quotas that this operator uses, for other clusters and
+    /// applications share them; from 0 to 1. 0 lifts all budgets: for private endpoints and benchmarks.
+    #[arg(
+        long,
+        env = "QUOTA_SHARE",
+        default_value = "0.2",
+        value_name = "SHARE",
+        value_parser = share
+    )]
+    pub quota_share: f64,
+
+    /// How many bytes of fetched values may wait to be written; while they are reached, no new batch is
+    /// fetched. At least 1Mi; Ki, Mi and Gi are understood.
+    #[arg(
+        long,
+        env = "VALUE_MEMORY",
+        default_value = "16Mi",
+        value_name = "BYTES",
+        value_parser = bytes
+    )]
+    pub value_memory: usize,
+
     /// How logs are written. What is logged is set by RUST_LOG, such as info or debug; it rules this
     /// program only, for libraries may log what must not be seen.
     #[arg(
@@ -163,6 +185,24 @@ fn audience(text: &str) -> Result<String, String> {
         );
     }
     Ok(text.to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok();
+    let share = share.filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("", 0)];
+    let unit = units.iter().find(|(unit, _)| text.ends_with(unit));
+    let (number, shift) = unit.map_or((text, 0), |(unit, shift)| {
+        (text.strip_suffix(unit).unwrap_or(text), *shift)
+    });
+    let number: Option<usize> = number.parse().ok();
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    let bytes = bytes.filter(|bytes| (1 << 20..=1 << 40).contains(bytes));
+    bytes.ok_or_else(|| "must be a number of bytes such as 16Mi, at least 1Mi".to_owned())
 }
 
 fn account_id(text: &str) -> Result<String, String> {
@@ -227,6 +267,34 @@ mod tests {
     fn what_becomes_part_of_an_arn_is_checked() {
         for (flag, value) in [("--alibaba-account-id", "1:2"), ("--ack-cluster-id", "c/1")] {
             assert!(Cli::try_parse_from(["x", flag, value]).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn shares_and_sizes_have_their_bounds() {
+        let table = [
+            ("0", true),
+            ("0.2", true),
+            ("1", true),
+            ("1.1", false),
+            ("-1", false),
+        ];
+        let others = [("NaN", false), ("", false), ("x", false)];
+        for (text, good) in table.into_iter().chain(others) {
+            assert_eq!(share(text).is_ok(), good, "{text}");
+        }
+        let sizes = [
+            ("16Mi", Some(16 << 20)),
+            ("1048576", Some(1 << 20)),
+            ("2048Ki", Some(2 << 20)),
+            ("1Gi", Some(1 << 30)),
+            ("1Ki", None),
+            ("Mi", None),
+            ("-1Mi", None),
+            ("99999999999999999999Gi", None),
+        ];
+        for (text, size) in sizes {
+            assert_eq!(bytes(text).ok(), size, "{text}");
         }
     }
 

@@ -10,6 +10,7 @@ mod exchange;
 mod files;
 mod identity;
 mod issued;
+mod pace;
 mod profile;
 mod session;
 mod source;

@@ -42,6 +42,8 @@ families! {
     OVERDUE "gauge" "cloudsecrets_hub_oldest_overdue_seconds" [] "How long the oldest due reference has been waiting."
     HELD "gauge" "cloudsecrets_hub_value_bytes" [] "Bytes of fetched values that wait to be applied."
     PARKED "gauge" "cloudsecrets_hub_parked_identities" [] "Identities that failed and are probed."
+    OUTAGES "gauge" "cloudsecrets_hub_outages" [] "Endpoints that answer nobody and are called now and then until they do."
+    SLOWED "gauge" "cloudsecrets_hub_slowed_budgets" [] "Budgets of an account that are below its share, because the cloud asked for fewer calls."
     CALLS "counter" "cloudsecrets_cloud_calls_total" ["provider", "action", "class"] "Calls to clouds by how they ended; class is `ok` or an error class."
     CALL_SECONDS "histogram" "cloudsecrets_cloud_call_seconds" ["provider", "action"] "How long calls to clouds took."
     FALLBACKS "counter" "cloudsecrets_batch_fallbacks_total" ["provider"] "How often a batch call turned out not to work and single reads took its place."
@@ -65,6 +67,8 @@ pub struct Metrics {
     overdue: Gauge,
     held: Gauge,
     parked: Gauge,
+    outages: Gauge,
+    slowed: Gauge,
     calls: IntCounterVec,
     call_seconds: HistogramVec,
     fallbacks: IntCounterVec,
@@ -116,6 +120,8 @@ impl Metrics {
             overdue: gauge(&registry, OVERDUE)?,
             held: gauge(&registry, HELD)?,
             parked: gauge(&registry, PARKED)?,
+            outages: gauge(&registry, OUTAGES)?,
+            slowed: gauge(&registry, SLOWED)?,
             calls: counters(&registry, CALLS)?,
             call_seconds: histograms(&registry, CALL_SECONDS)?,
             fallbacks: counters(&registry, FALLBACKS)?,
@@ -146,6 +152,8 @@ impl Metrics {
         self.overdue.set(hub.oldest_overdue.as_secs_f64());
         self.held.set(count(hub.held_bytes));
         self.parked.set(count(hub.parked));
+        self.outages.set(count(hub.outages));
+        self.slowed.set(count(hub.slowed));
         for gauges in [
             &self.authorities,
             &self.objects,

@@ -100,6 +100,17 @@ pub struct Capabilities {
     pub batch: usize,
 }
 
+/// What a cloud counts calls by, and how many it allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// The name of the calls that are counted together.
+    pub name: &'static str,
+    /// What they are counted by besides the account: a region, or a host of one's own.
+    pub scope: String,
+    /// Calls a second of one account; absent where there is no limit.
+    pub per_second: Option<u32>,
+}
+
 /// One configured secret store of a cloud: an [`Address`] and the calls it understands.
 pub trait Provider: Send + Sync + 'static {
     /// The provider's name in the API and in metrics, such as `oos`.
@@ -113,6 +124,14 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What this store can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// The quota that [`fetch`](Self::fetch) uses up.
+    fn quota(&self) -> Quota;
+
+    /// How many calls [`fetch`](Self::fetch) made beyond one each, since this was asked last.
+    fn take_more_calls(&self) -> u32 {
+        0
+    }
 
     /// Whether `key` may travel in a batch. A key that may not is fetched alone.
     fn batchable(&self, key: &RemoteKey) -> bool;

@@ -10,6 +10,7 @@
 //! send next. [`Hub`] is the thin shell that really waits and calls.
 
 mod answer;
+
 mod call;
 #[cfg(test)]
 mod check;
@@ -17,8 +18,10 @@ mod group;
 mod hub;
 mod join;
 mod ladder;
-mod lane;
+mod line;
+mod outage;
 mod park;
+mod rounds;
 mod row;
 mod schedule;
 mod search;
@@ -26,6 +29,7 @@ mod subscribe;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,6 +52,15 @@ pub struct Origin {
     pub identity: Arc<Identity>,
 }
 
+/// What a store allows less of than the operator does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Calls a second.
+    pub per_second: Option<u32>,
+    /// Calls at once.
+    pub in_flight: Option<usize>,
+}
+
 /// What one entry of an object needs.
 #[derive(Debug, Clone)]
 pub struct Need {
@@ -55,6 +68,10 @@ pub struct Need {
     pub origin: Arc<Origin>,
     /// What to read.
     pub key: RemoteKey,
+    /// The store that it is read through.
+    pub store: Arc<str>,
+    /// What that store allows.
+    pub limits: StoreLimits,
     /// How often.
     pub interval: Duration,
     /// The digest of the value that the object's Secret holds, as far as known.

@@ -93,6 +93,8 @@ fn an_origin_and_a_need_are_not_telling() {
     let origin = Arc::new(origin());
     hidden("Origin", &*origin);
     let need = Need {
+        store: "shop/store".into(),
+        limits: external_cloud_secrets::refresh::StoreLimits::default(),
         origin,
         key: external_cloud_secrets::provider::RemoteKey::named("/shop/db"),
         interval: std::time::Duration::from_mins(1),

@@ -8,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub const READY: &str = "Ready";
 /// The last due refresh worked.
 pub const FRESH: &str = "Fresh";
+/// On a store: its endpoint answers, as far as the calls through it tell.
+pub const REACHABLE: &str = "Reachable";
 /// Present only when true: not Ready, and nothing but a change by the user can help.
 pub const STALLED: &str = "Stalled";
 
@@ -31,6 +33,8 @@ pub enum Reason {
     Refreshed,
     /// Ready, of a store: the spec and the identity resolve.
     StoreReady,
+    /// Reachable, of a store: no outage of its endpoint is known.
+    NoOutage,
     /// Nothing is known yet.
     Pending,
     /// The object or the store says not to act.
@@ -144,10 +148,11 @@ impl ConditionStatus {
 
 impl Reason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SecretReady,
         Self::Refreshed,
         Self::StoreReady,
+        Self::NoOutage,
         Self::Pending,
         Self::Suspended,
         Self::InvalidSpec,
@@ -172,6 +177,7 @@ impl Reason {
             Self::SecretReady => "SecretReady",
             Self::Refreshed => "Refreshed",
             Self::StoreReady => "StoreReady",
+            Self::NoOutage => "NoOutage",
             Self::Pending => "Pending",
             Self::Suspended => "Suspended",
             Self::InvalidSpec => "InvalidSpec",

@@ -34,6 +34,12 @@ use super::validation;
         description = "Whether the spec and the identity resolve"
     ),
     printcolumn(
+        name = "Reachable",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Reachable\")].status",
+        description = "Whether the endpoint answers, as far as calls tell"
+    ),
+    printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
@@ -97,6 +103,12 @@ pub struct CloudSecretStoreSpec {
         description = "Whether the spec and the identity resolve"
     ),
     printcolumn(
+        name = "Reachable",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Reachable\")].status",
+        description = "Whether the endpoint answers, as far as calls tell"
+    ),
+    printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
@@ -153,6 +165,17 @@ pub struct LimitsSpec {
         validation = validation::interval_length()
     )]
     pub min_refresh_interval: Option<String>,
+
+    /// The most calls a second, 1 to 1000. It only lowers what the operator allows itself of the
+    /// account's quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub requests_per_second: Option<i32>,
+
+    /// The most calls at once, 1 to 64. It only lowers what the operator allows itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub max_in_flight: Option<i32>,
 }
 
 /// A set of namespaces, and the keys they may read.
@@ -197,7 +220,8 @@ pub struct StoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The store's conditions. Ready: the spec and the identity resolve.
+    /// The store's conditions. Ready: the spec and the identity resolve. Reachable: no outage of the
+    /// endpoint is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -108,12 +108,17 @@ impl Context {
     /// Wakes everybody who depends on `dependency`.
     pub fn wake(&self, dependency: &Dependency) {
         for dependent in self.dependencies.of(dependency) {
-            // The receivers are gone only when the process is stopping.
-            let _ = match dependent {
-                Dependent::Object(object) => self.wakers.objects.send(object).is_ok(),
-                Dependent::Store(store) => self.wakers.stores.send(store).is_ok(),
-            };
+            self.wake_one(dependent);
         }
+    }
+
+    /// Wakes `dependent`.
+    pub fn wake_one(&self, dependent: Dependent) {
+        // The receivers are gone only when the process is stopping.
+        let _ = match dependent {
+            Dependent::Object(object) => self.wakers.objects.send(object).is_ok(),
+            Dependent::Store(store) => self.wakers.stores.send(store).is_ok(),
+        };
     }
 
     /// The store `id`, if it exists and can be decoded.

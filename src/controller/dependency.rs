@@ -49,6 +49,8 @@ pub enum Dependency {
     Named(Named),
     /// The labels of a namespace.
     Namespace(String),
+    /// Whether the host of an endpoint answers.
+    Endpoint(String),
     /// The Secret that an object writes.
     Target(ObjectKey),
 }

@@ -4,6 +4,7 @@ pub mod admission;
 mod alibaba;
 mod ca_bundle;
 pub mod identity;
+pub mod reachability;
 pub mod reconcile;
 mod reference;
 pub mod resolve;

@@ -1,6 +1,7 @@
 //! The exchange: from the material of an identity to credentials. Nothing is cached here, and
 //! nothing falls back to another source.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use super::pace::Pace;
 use super::profile::{self, Found};
+use super::source::role_account;
 use super::{
     AssumedRole, Audience, Credentials, Files, Identity, Profile, Rrsa, ServiceAccount, Source,
     Subject, Surroundings,
@@ -63,6 +66,7 @@ pub struct Exchange {
     files: Arc<dyn Files>,
     surroundings: Option<Surroundings>,
     observer: Option<Arc<dyn CallObserver>>,
+    pace: Pace,
 }
 
 // === impl Exchange ===
@@ -77,6 +81,7 @@ impl Exchange {
             files,
             surroundings: None,
             observer: None,
+            pace: Pace::new(0.0),
         }
     }
 
@@ -84,6 +89,14 @@ impl Exchange {
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn CallObserver>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// The same, which uses this part of the quota of each account's token service; 0, the default, is
+    /// all that is wanted.
+    #[must_use]
+    pub fn paced(mut self, share: f64) -> Self {
+        self.pace = Pace::new(share);
         self
     }
 
@@ -97,10 +110,18 @@ impl Exchange {
     async fn observed<T>(
         &self,
         action: &str,
+        role_arn: &str,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
+        let account = role_account(role_arn).unwrap_or_default();
+        self.pace.turn(account, spread(role_arn)).await?;
         let sent = Instant::now();
         let answer = call.await;
+        if let Err(error) = &answer
+            && error.class == Class::Throttled
+        {
+            self.pace.throttled(account, error.retry_after);
+        }
         if let Some(observer) = &self.observer {
             let class = answer.as_ref().err().map(|error| error.class);
             observer.called("sts", action, class, sent.elapsed());
@@ -132,7 +153,8 @@ impl Exchange {
             _ => error,
         };
         let call = sts.assume_role(base, &request);
-        self.observed("AssumeRole", call).await.map_err(refused)
+        let answer = self.observed("AssumeRole", &role.role_arn, call);
+        answer.await.map_err(refused)
     }
 
     async fn profile(&self, profile: &Profile) -> Result<Credentials, CallError> {
@@ -163,7 +185,7 @@ impl Exchange {
                 let sts = Sts::new(profile.sts.clone(), self.edge.clone());
                 let credentials = key.credentials();
                 let call = sts.assume_role(&credentials, &request);
-                self.observed("AssumeRole", call).await
+                self.observed("AssumeRole", &role.arn, call).await
             }
             Found::OidcRole {
                 role,
@@ -209,7 +231,8 @@ impl Exchange {
         };
         let sts = Sts::new(rrsa.sts.clone(), self.edge.clone());
         let call = sts.assume_role_with_oidc(&request);
-        self.observed("AssumeRoleWithOIDC", call).await
+        self.observed("AssumeRoleWithOIDC", &rrsa.role_arn, call)
+            .await
     }
 
     /// The text in the file at `path`, trimmed: projected files may end in a line break.
@@ -263,6 +286,13 @@ impl Exchanger for Exchange {
     fn refuses_the_base(&self, error: &CallError) -> bool {
         code::refuses_the_key(error.code())
     }
+}
+
+/// A number that tells roles apart.
+fn spread(role_arn: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    role_arn.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ impl<'a> Material<'a> {
 }
 
 /// The account in `acs:ram::ACCOUNT:role/NAME`.
-fn role_account(role_arn: &str) -> Option<&str> {
+pub(super) fn role_account(role_arn: &str) -> Option<&str> {
     let account = role_arn.split(':').nth(3)?;
     (!account.is_empty()).then_some(account)
 }

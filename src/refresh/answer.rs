@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::CallFailure;
+use super::group::Batch;
 use super::ladder::{NextTry, next_try};
 use super::row::{Failure, GroupId, Held, Place, RowId, Seen};
 use super::schedule::until;
@@ -16,6 +17,15 @@ use crate::provider::{CallError, Class};
 /// How long a row that made a batch fail travels alone.
 const ALONE: Duration = Duration::from_hours(1);
 
+/// What a departure cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// Calls beyond the first.
+    pub more: u32,
+    /// The cloud said that it was too much, and for how long.
+    pub throttled: Option<Duration>,
+}
+
 /// What came back for a batch: an answer for each of its rows, or one failure for all.
 pub(super) type BatchResult = Result<Vec<Result<Arc<Held>, CallError>>, CallFailure>;
 
@@ -23,15 +33,17 @@ pub(super) type BatchResult = Result<Vec<Result<Arc<Held>, CallError>>, CallFail
 
 impl Table {
     /// Takes in what came back for a batch.
-    pub fn arrive(&mut self, departure: Departure, result: BatchResult, now: Now) {
+    pub fn arrive(&mut self, departure: Departure, result: BatchResult, spent: Spent, now: Now) {
         let Departure {
             group: group_id,
             origin,
             batch,
             sent,
             probe,
+            knocks,
             ..
         } = departure;
+        self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
@@ -54,9 +66,10 @@ impl Table {
                 self.identity_failed(identity, &batch, error, probe, sent, now);
             }
             Err(CallFailure::Call(error)) => {
-                self.batch_failed(group_id, &batch, error, sent, now);
+                self.call_failed(group_id, &batch, Arc::new(error), sent, now);
             }
             Ok(answers) => {
+                self.heard(group_id, sent, now.at);
                 if let Some(group) = self.groups.get_mut(&group_id) {
                     group.was_answered(sent);
                 }
@@ -66,6 +79,9 @@ impl Table {
                 }
             }
         }
+        if knocks {
+            self.end_knock(group_id, now);
+        }
         for row in &batch {
             self.ask_again(*row, now);
         }
@@ -73,7 +89,41 @@ impl Table {
             self.note_identity(identity, now.at);
         }
         self.note(group_id, now.at);
-        self.drop_group(group_id);
+        self.drop_group(group_id, now.at);
+    }
+
+    /// A call failed as a whole: for its endpoint's sake, or for its own.
+    fn call_failed(
+        &mut self,
+        group: GroupId,
+        batch: &Batch,
+        error: Arc<CallError>,
+        sent: Instant,
+        now: Now,
+    ) {
+        if error.class != Class::Unavailable {
+            self.heard(group, sent, now.at);
+        } else if self.unheard(group, &error, sent, now) {
+            for row in batch {
+                self.wait_for_endpoint(*row, &error, sent, now);
+            }
+            return;
+        }
+        self.batch_failed(group, batch, error, sent, now);
+    }
+
+    /// Takes what a call cost from the budgets.
+    fn pay(&mut self, group: GroupId, spent: Spent, now: Instant) {
+        let Some(group) = self.groups.get_mut(&group) else {
+            return;
+        };
+        group.spend(spent.more, now);
+        if let Some(line) = self.lines.get_mut(&group.line) {
+            line.budget.take(spent.more, now);
+            if let Some(hint) = spent.throttled {
+                line.budget.throttled(hint, now);
+            }
+        }
     }
 
     fn row_answered(
@@ -142,7 +192,16 @@ impl Table {
         }
         row.scheduled = Some(row.interval);
         let slot = row.slots().next_after_fetch(now.wall);
-        self.set_due(id, Some(now.at + until(now.wall, slot)), now.at);
+        let rotation = held
+            .fetched
+            .rotation
+            .as_ref()
+            .and_then(|rotation| rotation.next);
+        let rotated = rotation.and_then(|next| row.after_rotation(next, now.wall));
+        let rotated = rotated.filter(|rotated| *rotated < slot);
+        row.exact = rotated.is_some();
+        let due = rotated.unwrap_or(slot);
+        self.set_due(id, Some(now.at + until(now.wall, due)), now.at);
         self.answer_waiters(id, held.sent, &Ok(held), now.at);
     }
 
@@ -153,6 +212,7 @@ impl Table {
             return;
         };
         row.place = Place::Resting;
+        row.exact = false;
         row.scheduled = Some(row.interval);
         let due = match next_try(error, failures, row.interval) {
             NextTry::NextSlot => {
@@ -181,6 +241,7 @@ impl Table {
         let failure = if let Some(mut old) = old.filter(|old| same_kind(&old.error, error)) {
             old.count = old.count.saturating_add(1);
             old.at = now.at;
+            old.over = false;
             old
         } else {
             row.epoch += 1;
@@ -188,6 +249,7 @@ impl Table {
                 error: Arc::clone(error),
                 count: 1,
                 at: now.at,
+                over: false,
             })
         };
         for subscriber in &row.subscribers {
@@ -212,6 +274,8 @@ impl Table {
         };
         if let Some((error, until)) = self.parked(row.group) {
             self.fail_parked(id, &error, until, now.at, now);
+        } else if let Some(error) = self.out_of_reach(row.group, now.at) {
+            self.wait_for_endpoint(id, &error, now.at, now);
         } else if let Some(object) = self.objects.get(waiter) {
             let namespace = Arc::clone(&object.key.namespace);
             self.hurry(id, &namespace, now.at);

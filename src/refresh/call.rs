@@ -7,11 +7,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{Instant, timeout_at};
 
 use super::Origin;
+use super::answer::Spent;
+use super::ladder::{NextTry, next_try};
 use crate::credential::CredentialCache;
 use crate::provider::{Answer, CallError, Class, Notice, RemoteKey};
 
 /// How often one call is tried while its deadline lasts.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// What failed: the identity, so that nothing else it reads can work, or this call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,16 +57,21 @@ impl Caller {
     }
 
     /// Reads `keys` from `origin`.
-    pub async fn call(
+    ///
+    /// What it costs is added to `spent`.
+    pub(super) async fn call(
         &self,
         origin: &Origin,
         keys: &[RemoteKey],
+        tries: usize,
+        spent: &mut Spent,
     ) -> Result<Vec<Answer>, CallFailure> {
         let deadline = Instant::now() + self.deadline;
+        let mut first = true;
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(2))
-            .with_max_times(TRIES - 1)
+            .with_max_times(tries.saturating_sub(1))
             .with_jitter()
             .build();
         let mut refused = false;
@@ -74,6 +81,7 @@ impl Caller {
                 .unwrap_or_else(|_| Err(deadline_exceeded()))
                 .map_err(CallFailure::Identity)?;
             let sent = Instant::now();
+            spent.more += u32::from(!std::mem::take(&mut first));
             let answers = timeout_at(deadline, origin.provider.fetch(&credentials, keys))
                 .await
                 .unwrap_or_else(|_| Err(deadline_exceeded()));
@@ -85,6 +93,7 @@ impl Caller {
                 class,
                 sent.elapsed(),
             );
+            spent.more += provider.take_more_calls();
             if let Some(notice) = provider.take_notice() {
                 self.notice(origin, notice);
             }
@@ -93,6 +102,10 @@ impl Caller {
                 Ok(_) => CallError::new(Class::Protocol, "AnswerCount"),
                 Err(error) => error,
             };
+            if error.class == Class::Throttled {
+                let hint = throttle_pause(&error);
+                spent.throttled = spent.throttled.max(Some(hint));
+            }
             match error.class {
                 Class::Unauthenticated => {
                     self.credentials
@@ -129,6 +142,14 @@ impl Caller {
             ),
         }
         self.observer.noticed(provider, notice);
+    }
+}
+
+/// How long nothing of the budget leaves that a refused call came from.
+fn throttle_pause(error: &CallError) -> Duration {
+    match next_try(error, 1, Duration::ZERO) {
+        NextTry::After(wait) => wait,
+        NextTry::NextSlot | NextTry::OnChange => Duration::ZERO,
     }
 }
 

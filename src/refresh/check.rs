@@ -1,6 +1,7 @@
 //! What must hold of the table at any time, for tests.
 
 use super::hub::Hub;
+use super::line::Lane;
 use super::row::{Place, Row, RowId};
 use super::table::Table;
 
@@ -13,7 +14,7 @@ impl Hub {
         assert!(table.rows.is_empty() && table.row_ids.is_empty());
         assert!(table.groups.is_empty() && table.group_ids.is_empty());
         assert!(table.objects.is_empty() && table.object_ids.is_empty());
-        assert!(table.identities.is_empty() && table.agenda.is_empty());
+        assert!(table.identities.is_empty() && table.endpoints.is_empty());
         assert_eq!(table.in_flight, 0);
     }
 
@@ -39,13 +40,8 @@ impl Table {
                 let row = &self.rows[row];
                 assert!(row.due == Some(*due) && row.place == Place::Resting && row.group == *id);
             }
-            let noted: Vec<_> = self
-                .agenda
-                .iter()
-                .filter(|(_, group)| group == id)
-                .collect();
-            assert_eq!(noted.len(), usize::from(group.noted.is_some()));
-            assert!(noted.iter().all(|(time, _)| group.noted == Some(*time)));
+            self.lines[&group.line].check(*id, &group.link);
+            assert!(self.endpoints[group.host()].groups.contains(id));
             let standing = &self.identities[&group.identity()];
             assert!(standing.groups.contains(id));
             for search in &group.searches {
@@ -53,11 +49,20 @@ impl Table {
             }
         }
         assert_eq!(self.in_flight, in_flight);
+        for (id, line) in &self.lines {
+            let noted = self.agenda.iter().filter(|(_, line)| line == id);
+            assert!(noted.map(|(time, _)| *time).eq(line.noted));
+        }
+        let lined: usize = self.lines.values().map(|line| line.groups.len()).sum();
+        let hosted: usize = self.endpoints.values().map(|e| e.groups.len()).sum();
+        assert_eq!((lined, hosted), (self.groups.len(), self.groups.len()));
+        let lines = self.lines.keys();
         assert!(
             self.agenda
                 .iter()
-                .all(|(_, id)| self.groups.contains_key(id))
+                .all(|(_, id)| self.lines.contains_key(id))
         );
+        assert_eq!(lines.len(), self.line_ids.len());
         let groups: usize = self.identities.values().map(|s| s.groups.len()).sum();
         assert_eq!(
             (groups, self.group_ids.len()),
@@ -77,19 +82,25 @@ impl Table {
         let shortest = row.subscribers.iter().map(|s| s.interval).min();
         assert_eq!(Some(row.interval), shortest);
         let queued = group.queue.iter().filter(|(_, row)| *row == id).count();
-        let fast = group.fast.iter().filter(|row| *row == id).count();
+        let in_lane = |lane: Lane| group.lanes[lane.index()].iter().any(|row| row == id);
+        let fast = usize::from(in_lane(Lane::Fast));
+        let ripe = usize::from(in_lane(Lane::Retry) || in_lane(Lane::Periodic));
         let parts = group
             .parts
             .iter()
             .flatten()
             .filter(|row| **row == id)
             .count();
+        // A row that left a lane by another way keeps its place there until its turn.
         let (due, wanted) = match row.place {
             Place::Resting => (usize::from(row.due.is_some()), 0),
-            Place::Queued => (0, 1),
+            Place::Ripe => (0, ripe),
+            Place::Queued => (0, fast + parts),
             Place::InFlight { .. } => (0, 0),
         };
-        assert_eq!((queued, fast + parts), (due, wanted), "{:?}", row.place);
+        assert_eq!(queued, due, "{:?}", row.place);
+        let waits = matches!(row.place, Place::Ripe | Place::Queued);
+        assert_eq!(wanted > 0, waits, "{:?}", row.place);
         let hopeless = row.failure.is_some();
         assert!(
             row.due.is_some() || row.place != Place::Resting || hopeless,

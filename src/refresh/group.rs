@@ -1,15 +1,17 @@
-//! Rows that may share a batch: one identity at one address, with its queue, its fast lane and its
+//! Rows that may share a batch: one identity at one address, with what is due and wanted, and its
 //! batches in flight. Choosing the next batch is pure.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Origin;
-use super::lane::FastLane;
-use super::row::{Row, RowId};
+use super::line::{Lane, Link};
+use super::rounds::Rounds;
+use super::row::{LineId, Place, Row, RowId};
 use super::search::Search;
+use super::{Origin, StoreLimits};
+use crate::budget::Budget;
 use crate::credential::IdentityId;
 
 /// How many of the rows that are due next are looked at to top a batch up.
@@ -22,14 +24,14 @@ pub(super) type Batch = Vec<RowId>;
 #[derive(Debug)]
 pub(super) struct Group {
     pub origin: Arc<Origin>,
+    pub line: LineId,
     pub rows: usize,
     /// Resting rows by due time.
     pub queue: BTreeSet<(Instant, RowId)>,
-    pub fast: FastLane,
+    /// Rows that are wanted or due, by lane.
+    pub lanes: [Rounds; Lane::ALL.len()],
     pub parts: VecDeque<Batch>,
     pub in_flight: usize,
-    /// Until when nothing leaves, because the cloud asked for it.
-    pub paused_until: Option<Instant>,
     pub searches: Vec<Search>,
     /// The endpoint answers nobody: a failed batch says nothing about its rows, and one batch at a
     /// time is enough to see when that ends.
@@ -38,27 +40,36 @@ pub(super) struct Group {
     pub answered: Option<Instant>,
     /// How many reads of single rows left after that and were not answered.
     pub silent: u32,
-    /// What is noted for the group in the agenda.
-    pub noted: Option<Instant>,
+    /// Where it stands in its line.
+    pub link: Link,
+    host: Arc<str>,
+    /// What the stores that read here allow, by store.
+    limits: BTreeMap<Arc<str>, StoreLimits>,
+    /// The tightest rate of them.
+    own: Option<Budget>,
 }
 
 // === impl Group ===
 
 impl Group {
-    pub fn new(origin: Arc<Origin>) -> Self {
+    pub fn new(origin: Arc<Origin>, line: LineId) -> Self {
+        let host = Arc::from(origin.provider.host());
         Self {
+            host,
+            limits: BTreeMap::new(),
+            own: None,
             origin,
+            line,
             rows: 0,
             queue: BTreeSet::new(),
-            fast: FastLane::default(),
+            lanes: Default::default(),
             parts: VecDeque::new(),
             in_flight: 0,
-            paused_until: None,
             searches: Vec::new(),
             dark: false,
             answered: None,
             silent: 0,
-            noted: None,
+            link: Link::default(),
         }
     }
 
@@ -66,78 +77,128 @@ impl Group {
         self.origin.identity.id()
     }
 
-    /// When the group has something to send, if it may.
-    pub fn next_time(&self, now: Instant, most_in_flight: usize) -> Option<Instant> {
-        let most = if self.dark { 1 } else { most_in_flight };
-        if self.in_flight >= most {
-            return None;
-        }
-        let wanted = if self.parts.is_empty() && self.fast.is_empty() {
-            self.queue.first().map(|(due, _)| *due)
-        } else {
-            // It keeps the place in the agenda that it got when it was first wanted.
-            Some(self.noted.map_or(now, |noted| noted.min(now)))
-        };
-        wanted.map(|time| self.paused_until.map_or(time, |paused| time.max(paused)))
+    /// The host that it calls.
+    pub fn host(&self) -> &Arc<str> {
+        &self.host
     }
 
-    /// Takes the next batch: parts of a failed one first, then the fast lane, then what is due,
-    /// topped up with rows that are due so soon that a fetch now satisfies their slot. None means
-    /// that nothing is wanted or due.
-    pub fn take(&mut self, rows: &HashMap<RowId, Box<Row>>, now: Instant) -> Option<Batch> {
+    /// Whether another batch may be in flight, as far as the group itself goes.
+    pub fn is_free(&self, most_in_flight: usize) -> bool {
+        let stores = self.limits.values().filter_map(|limits| limits.in_flight);
+        let most = stores.min().unwrap_or(most_in_flight).min(most_in_flight);
+        self.in_flight < if self.dark { 1 } else { most }
+    }
+
+    /// When the stores that read here let the next call leave: now, or later.
+    pub fn allowed(&mut self, now: Instant) -> Instant {
+        self.own.as_mut().map_or(now, |own| own.next(now))
+    }
+
+    /// Notes that a call leaves.
+    pub fn spend(&mut self, calls: u32, now: Instant) {
+        if let Some(own) = &mut self.own {
+            own.take(calls, now);
+        }
+    }
+
+    /// Sets what one store allows; says whether that changes anything.
+    pub fn limit(&mut self, store: &Arc<str>, limits: StoreLimits, now: Instant) -> bool {
+        let old = if limits == StoreLimits::default() {
+            self.limits.remove(store)
+        } else {
+            self.limits.insert(Arc::clone(store), limits)
+        };
+        if old.unwrap_or_default() == limits {
+            return false;
+        }
+        let rates = self.limits.values().filter_map(|limits| limits.per_second);
+        let rate = rates.min().map(f64::from);
+        self.own = rate.map(|rate| Budget::new(Some(rate), now));
+        true
+    }
+
+    /// When something is wanted or due: now, where something waits already.
+    pub fn wanted(&self, now: Instant) -> Option<Instant> {
+        let waits = !self.parts.is_empty() || self.lanes.iter().any(|lane| !lane.is_empty());
+        if waits {
+            return Some(now);
+        }
+        self.queue.first().map(|(due, _)| *due)
+    }
+
+    pub fn lane(&mut self, lane: Lane) -> &mut Rounds {
+        &mut self.lanes[lane.index()]
+    }
+
+    /// The next part of a batch that failed.
+    pub fn take_part(&mut self, rows: &HashMap<RowId, Box<Row>>) -> Option<Batch> {
         while let Some(mut part) = self.parts.pop_front() {
             part.retain(|id| rows.contains_key(id));
             if !part.is_empty() {
                 return Some(part);
             }
         }
+        None
+    }
+
+    /// Takes the next batch: the row whose turn it is in `lane`, and with it what is wanted, due, or
+    /// due so soon that a fetch now satisfies its slot. None means that nothing is left in the lane.
+    pub fn take(
+        &mut self,
+        lane: Lane,
+        rows: &HashMap<RowId, Box<Row>>,
+        now: Instant,
+    ) -> Option<Batch> {
         let provider = Arc::clone(&self.origin.provider);
         let most = provider.capabilities().batch.max(1);
         let sociable = |id: RowId| {
             rows.get(&id)
                 .is_some_and(|row| row.sociable(now) && provider.batchable(&row.key))
         };
-        let gone = |id: RowId| !rows.contains_key(&id);
-        let mut taken = Vec::new();
-        while taken.len() < most {
-            let alone = taken.is_empty();
-            let Some(row) = self.fast.pop_if(|id| alone || gone(id) || sociable(id)) else {
-                break;
-            };
-            if gone(row) {
-                continue;
+        let first = loop {
+            let id = self.lane(lane).pop_if(|_| true)?;
+            if is_in(rows, id, lane) {
+                break id;
             }
-            taken.push(row);
-            if !sociable(row) {
-                return Some(taken);
+        };
+        let mut taken = vec![first];
+        if !sociable(first) {
+            return Some(taken);
+        }
+        for lane in Lane::ALL {
+            while taken.len() < most {
+                // A row may have come to a lane twice, and counts once.
+                let gone = |id: RowId| !is_in(rows, id, lane) || taken.contains(&id);
+                let next = self.lanes[lane.index()].pop_if(|id| gone(id) || sociable(id));
+                match next {
+                    Some(id) if gone(id) => {}
+                    Some(id) => taken.push(id),
+                    None => break,
+                }
             }
         }
         let soon: Vec<(Instant, RowId)> = self.queue.iter().take(LOOK_AHEAD).copied().collect();
         for (due, id) in soon {
-            if taken.len() >= most {
-                break;
-            }
-            let Some(row) = rows.get(&id) else {
-                self.queue.remove(&(due, id));
-                continue;
-            };
-            let overdue = due <= now;
-            if taken.is_empty() && !overdue {
-                break;
-            }
-            if !sociable(id) {
-                if taken.is_empty() {
-                    self.queue.remove(&(due, id));
-                    return Some(vec![id]);
-                }
-                continue;
-            }
-            if overdue || (row.failure.is_none() && due <= now + row.slots().early()) {
+            let early = rows.get(&id).is_some_and(|row| row.is_early(due, now));
+            if taken.len() < most && early && sociable(id) {
                 self.queue.remove(&(due, id));
                 taken.push(id);
             }
         }
-        (!taken.is_empty()).then_some(taken)
+        Some(taken)
+    }
+
+    /// Takes out the rows whose time has come.
+    pub fn take_due(&mut self, now: Instant) -> Vec<RowId> {
+        let mut due = Vec::new();
+        while let Some((time, id)) = self.queue.pop_first() {
+            if time > now {
+                self.queue.insert((time, id));
+                break;
+            }
+            due.push(id);
+        }
+        due
     }
 
     /// Notes that a call sent at `sent` was answered, with whatever.
@@ -153,17 +214,24 @@ impl Group {
     }
 
     /// Takes out every row that is wanted or due.
-    pub fn give_up(&mut self, now: Instant) -> Vec<RowId> {
+    pub fn give_up(&mut self, rows: &HashMap<RowId, Box<Row>>, now: Instant) -> Vec<RowId> {
         self.searches.clear();
-        let mut rows: Vec<RowId> = self.parts.drain(..).flatten().collect();
-        rows.extend(self.fast.drain());
-        while let Some((due, id)) = self.queue.pop_first() {
-            if due > now {
-                self.queue.insert((due, id));
-                break;
-            }
-            rows.push(id);
+        let mut all: BTreeSet<RowId> = self.parts.drain(..).flatten().collect();
+        all.retain(|id| rows.contains_key(id));
+        for lane in Lane::ALL {
+            let waiting = self.lanes[lane.index()].drain();
+            all.extend(waiting.filter(|id| is_in(rows, *id, lane)));
         }
-        rows
+        all.extend(self.take_due(now));
+        all.into_iter().collect()
     }
+}
+
+/// Whether a row still waits in `lane`: it may be gone, or was moved to a more urgent one.
+pub(super) fn is_in(rows: &HashMap<RowId, Box<Row>>, id: RowId, lane: Lane) -> bool {
+    let place = match lane {
+        Lane::Fast => Place::Queued,
+        Lane::Retry | Lane::Periodic => Place::Ripe,
+    };
+    rows.get(&id).is_some_and(|row| row.place == place)
 }

@@ -1,17 +1,17 @@
 //! The shell around the table: it waits for the next due time, sends batches, and wakes objects.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
-use super::answer::BatchResult;
-use super::call::{CallFailure, Caller};
+use super::answer::{BatchResult, Spent};
+use super::call::{CallFailure, Caller, TRIES};
 use super::row::Held;
 use super::subscribe::reference_parts;
 use super::table::{Departure, Limits, Now, Table};
@@ -30,6 +30,7 @@ pub struct Hub {
     key: DigestKey,
     held: Arc<AtomicUsize>,
     wakes: mpsc::UnboundedSender<ObjectKey>,
+    outages: watch::Sender<u64>,
 }
 
 /// What the hub looks like at one moment, for metrics.
@@ -45,6 +46,10 @@ pub struct HubFigures {
     pub held_bytes: usize,
     /// Identities that failed and are probed.
     pub parked: usize,
+    /// Endpoints that answer nobody.
+    pub outages: usize,
+    /// Budgets that a cloud asked less of.
+    pub slowed: usize,
 }
 
 // === impl Hub ===
@@ -69,6 +74,7 @@ impl Hub {
             key,
             held,
             wakes,
+            outages: watch::Sender::default(),
         };
         (Arc::new(hub), woken)
     }
@@ -128,6 +134,27 @@ impl Hub {
         groups.map(|group| group.origin.identity.id()).collect()
     }
 
+    /// Notes whose the identity is, which shares that account's budgets from then on.
+    pub fn learn_account(&self, identity: IdentityId, account: &str) {
+        let now = Instant::now();
+        self.with(|table| table.learn_account(identity, account, now));
+    }
+
+    /// Why `host` answers nobody, if that is so.
+    pub fn outage(&self, host: &str) -> Option<Arc<CallError>> {
+        self.lock().outage(host)
+    }
+
+    /// The hosts that answer nobody.
+    pub fn hosts_out(&self) -> BTreeSet<Arc<str>> {
+        self.lock().hosts_out()
+    }
+
+    /// How often an endpoint went out of reach or came back.
+    pub fn outages(&self) -> watch::Receiver<u64> {
+        self.outages.subscribe()
+    }
+
     /// The hub's figures.
     pub fn figures(&self) -> HubFigures {
         let now = Instant::now();
@@ -169,7 +196,12 @@ impl Hub {
     }
 
     async fn travel(self: Arc<Self>, departure: Departure) {
-        let call = self.caller.call(&departure.origin, &departure.keys);
+        // A call that only finds out whether calls work again is made once.
+        let finds_out = departure.probe || departure.knocks;
+        let tries = if finds_out { 1 } else { TRIES };
+        let mut spent = Spent::default();
+        let (origin, keys) = (&departure.origin, &departure.keys);
+        let call = self.caller.call(origin, keys, tries, &mut spent);
         let result = AssertUnwindSafe(call)
             .catch_unwind()
             .await
@@ -193,7 +225,7 @@ impl Hub {
                 .collect()
         });
         let now = self.now();
-        self.with(|table| table.arrive(departure, result, now));
+        self.with(|table| table.arrive(departure, result, spent, now));
     }
 
     fn hold(&self, origin: &Origin, key: &RemoteKey, fetched: Fetched, sent: Instant) -> Arc<Held> {
@@ -209,7 +241,13 @@ impl Hub {
         let mut table = self.lock();
         let result = act(&mut table);
         let wakes = table.take_wakes();
+        let outages = table.outages;
         drop(table);
+        self.outages.send_if_modified(|known| {
+            let news = *known != outages;
+            *known = outages;
+            news
+        });
         for object in wakes {
             // The receiver is gone only when the process is stopping.
             let _ = self.wakes.send(object);

@@ -165,25 +165,6 @@ impl Table {
         }
     }
 
-    /// Puts a resting row into the fast lane.
-    pub(super) fn hurry(&mut self, id: RowId, namespace: &Arc<str>, now: Instant) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        if row.place != Place::Resting {
-            return;
-        }
-        row.place = Place::Queued;
-        let (group_id, due) = (row.group, row.due);
-        if let Some(group) = self.groups.get_mut(&group_id) {
-            if let Some(due) = due {
-                group.queue.remove(&(due, id));
-            }
-            group.fast.push(namespace, id);
-        }
-        self.note(group_id, now);
-    }
-
     fn start_join(&mut self, id: ObjectId, rows: &[RowId], request: Join, now: Now) -> Waiting {
         let since = match request.anew {
             Some(_) => now.at,
@@ -231,8 +212,12 @@ impl Table {
             && let Some(group) = self.rows.get(&id).map(|row| row.group)
         {
             self.hasten_probe(group, now.at);
+            self.hasten_knock(group, now.at);
         }
         if let Some(error) = self.refuse_parked(id, now) {
+            return Offer::Answer(Err(error));
+        }
+        if let Some(error) = self.refuse_out_of_reach(id, now) {
             return Offer::Answer(Err(error));
         }
         let Some(row) = self.rows.get(&id) else {
@@ -249,7 +234,7 @@ impl Table {
             return Offer::Answer(Ok(Arc::clone(held)));
         }
         match row.place {
-            Place::Resting => Offer::Wanted,
+            Place::Resting | Place::Ripe => Offer::Wanted,
             // Where a call that is under way left too early, the row is asked again after it.
             Place::Queued | Place::InFlight { .. } => Offer::Awaited,
         }
@@ -266,10 +251,28 @@ impl Table {
         let (error, until) = self.parked(group)?;
         let known = |failure: &Failure| same_kind(&failure.error, &error);
         if !row.failure.as_deref().is_some_and(known) {
-            if place == Place::Resting {
+            if matches!(place, Place::Resting | Place::Ripe) {
                 self.fail_parked(id, &error, until, now.at, now);
             } else {
                 self.blame(id, &error, now.at, now);
+            }
+        }
+        let failure = self.rows.get(&id)?.failure.as_ref()?;
+        Some(Arc::clone(&failure.error))
+    }
+
+    /// The failure of a row that has to wait for its endpoint.
+    fn refuse_out_of_reach(&mut self, id: RowId, now: Now) -> Option<Arc<CallError>> {
+        let row = self.rows.get(&id)?;
+        let (group, place) = (row.group, row.place);
+        let error = self.out_of_reach(group, now.at)?;
+        let known = |failure: &Failure| same_kind(&failure.error, &error);
+        if !row.failure.as_deref().is_some_and(known) {
+            match place {
+                Place::Resting | Place::Ripe => self.wait_for_endpoint(id, &error, now.at, now),
+                Place::Queued | Place::InFlight { .. } => {
+                    self.blame(id, &error, now.at, now);
+                }
             }
         }
         let failure = self.rows.get(&id)?.failure.as_ref()?;

@@ -188,6 +188,10 @@ impl Table {
     /// What has come due in a group since its identity was parked has the identity's failure too.
     /// Says whether the group is held back.
     pub(super) fn hold_back_due(&mut self, id: GroupId, now: Now) -> bool {
+        if let Some(error) = self.out_of_reach(id, now.at) {
+            self.wait_group(id, &error, now);
+            return true;
+        }
         let Some((error, until)) = self.parked(id).filter(|(_, until)| *until > now.at) else {
             return false;
         };
@@ -197,7 +201,7 @@ impl Table {
 
     fn hold_back_group(&mut self, id: GroupId, error: &Arc<CallError>, until: Instant, now: Now) {
         let rows = match self.groups.get_mut(&id) {
-            Some(group) => group.give_up(now.at),
+            Some(group) => group.give_up(&self.rows, now.at),
             None => Vec::new(),
         };
         for row in rows {
@@ -206,7 +210,7 @@ impl Table {
         self.note(id, now.at);
     }
 
-    fn groups_of(&self, identity: IdentityId) -> Vec<GroupId> {
+    pub(super) fn groups_of(&self, identity: IdentityId) -> Vec<GroupId> {
         let groups = self.identities.get(&identity).map(|s| &s.groups);
         groups.into_iter().flatten().copied().collect()
     }

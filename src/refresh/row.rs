@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::schedule::Slots;
 use crate::digest::Digest;
-use crate::provider::{CallError, Fetched, RemoteKey};
+use crate::provider::{CallError, Class, Fetched, RemoteKey};
 
 /// Names a row for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +22,10 @@ pub(super) struct ObjectId(pub(super) u64);
 /// Names an (identity, address) pair whose rows may share a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct GroupId(pub(super) u64);
+
+/// Names the line of groups that share a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct LineId(pub(super) u64);
 
 /// What a row remembers of its last good answer. Never the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub(super) struct Failure {
     pub count: u32,
     /// When the last one was answered.
     pub at: Instant,
+    /// What it failed for has ended: it may be read as early as a row that did not fail.
+    pub over: bool,
 }
 
 /// What one object wants of one row.
@@ -71,6 +78,8 @@ pub struct Held {
 pub(super) enum Place {
     /// Waiting for its due time.
     Resting,
+    /// Due, in the retry or the periodic lane.
+    Ripe,
     /// In the fast lane, or in a part of a batch that failed.
     Queued,
     /// In a batch that has left.
@@ -95,6 +104,8 @@ pub(super) struct Row {
     pub scheduled: Option<Duration>,
     /// When it is due; absent when only a change can help.
     pub due: Option<Instant>,
+    /// It is due because of something that happens then: a read before that would not do.
+    pub exact: bool,
     pub place: Place,
     /// Until when it travels alone, because a batch failed for its sake.
     pub single_until: Option<Instant>,
@@ -163,6 +174,7 @@ impl Row {
             interval: Duration::MAX,
             scheduled: None,
             due: None,
+            exact: false,
             place: Place::Resting,
             single_until: None,
             value: None,
@@ -175,9 +187,31 @@ impl Row {
         Slots::new(self.interval, self.hash)
     }
 
+    /// When the row is read once more because the cloud rotates it at `next`: 1 to 5 s later, no two
+    /// rows at the same moment.
+    pub fn after_rotation(&self, next: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let wait = SignedDuration::from_millis(1_000 + i64::try_from(self.hash % 4_000).ok()?);
+        let then = next.checked_add(wait).ok()?;
+        (then > now).then_some(then)
+    }
+
     /// Whether the row may leave in a batch with others at `now`.
     pub fn sociable(&self, now: Instant) -> bool {
         self.single_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether its endpoint's silence is all it waits for.
+    pub fn waits_for_endpoint(&self) -> bool {
+        let silent = |failure: &Failure| failure.error.class == Class::Unavailable;
+        self.place == Place::Resting
+            && self.due.is_none()
+            && self.failure.as_deref().is_some_and(silent)
+    }
+
+    /// Whether a read at `now` would satisfy its next due time.
+    pub fn is_early(&self, due: Instant, now: Instant) -> bool {
+        let well = self.failure.as_ref().is_none_or(|failure| failure.over);
+        well && !self.exact && due <= now + self.slots().early()
     }
 
     /// Whether everybody who needs the row holds the value of `digest`.

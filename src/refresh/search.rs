@@ -5,12 +5,10 @@
 //! is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::group::{Batch, Group};
-use super::ladder::{NextTry, next_try};
 use super::row::{GroupId, Place, RowId};
 use super::table::{Now, Table};
 use crate::provider::{CallError, Class};
@@ -63,7 +61,7 @@ impl Table {
         &mut self,
         group_id: GroupId,
         batch: &Batch,
-        error: CallError,
+        error: Arc<CallError>,
         sent: Instant,
         now: Now,
     ) {
@@ -79,12 +77,6 @@ impl Table {
             group.silent += 1;
             group.dark |= group.silent >= SILENCE;
         }
-        if error.class == Class::Throttled
-            && let NextTry::After(wait) = next_try(&error, 1, Duration::ZERO)
-        {
-            group.paused_until = Some(now.at + wait);
-        }
-        let error = Arc::new(error);
         if batch.len() > 1 && (refused || (!answered && !group.dark)) {
             // Rows that were dropped meanwhile are not looked for.
             let mut batch = batch.clone();
@@ -116,7 +108,7 @@ impl Table {
     /// may take a deadline each.
     fn give_up(&mut self, group_id: GroupId, error: &Arc<CallError>, now: Now) {
         let rows = match self.groups.get_mut(&group_id) {
-            Some(group) => group.give_up(now.at),
+            Some(group) => group.give_up(&self.rows, now.at),
             None => Vec::new(),
         };
         for row in rows {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::group::Group;
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
 use super::schedule::until;
@@ -19,7 +21,10 @@ impl Table {
         let (id, known) = self.object_id(object);
         let mut rows = Vec::with_capacity(needs.len());
         for need in needs {
-            let row_id = self.row_id(&need);
+            let row_id = self.row_id(&need, now);
+            if let Some(group) = self.rows.get(&row_id).map(|row| row.group) {
+                self.limit(group, &need.store, need.limits, now.at);
+            }
             let Some(row) = self.rows.get_mut(&row_id) else {
                 continue;
             };
@@ -58,16 +63,20 @@ impl Table {
     }
 
     /// Drops a group without rows; one with a call in flight goes when that is back.
-    pub(super) fn drop_group(&mut self, id: GroupId) {
+    pub(super) fn drop_group(&mut self, id: GroupId, now: Instant) {
         let idle = |group: &Group| group.rows == 0 && group.in_flight == 0;
         if !self.groups.get(&id).is_some_and(idle) {
             return;
         }
+        self.leave_line(id, now);
         let Some(group) = self.groups.remove(&id) else {
             return;
         };
-        if let Some(noted) = group.noted {
-            self.agenda.remove(&(noted, id));
+        if let Some(endpoint) = self.endpoints.get_mut(group.host()) {
+            endpoint.groups.remove(&id);
+            if endpoint.groups.is_empty() {
+                self.endpoints.remove(group.host());
+            }
         }
         let identity = group.identity();
         let address = group.origin.provider.address().clone();
@@ -76,6 +85,7 @@ impl Table {
             standing.groups.remove(&id);
             if standing.groups.is_empty() {
                 self.identities.remove(&identity);
+                self.accounts.remove(&identity);
             }
         }
     }
@@ -125,7 +135,7 @@ impl Table {
         (id, false)
     }
 
-    fn group_id(&mut self, origin: &Arc<Origin>) -> GroupId {
+    fn group_id(&mut self, origin: &Arc<Origin>, now: Now) -> GroupId {
         let identity = origin.identity.id();
         let name = (identity, origin.provider.address().clone());
         if let Some(id) = self.group_ids.get(&name) {
@@ -133,7 +143,12 @@ impl Table {
         }
         let id = GroupId(self.fresh_id());
         self.group_ids.insert(name, id);
-        self.groups.insert(id, Group::new(Arc::clone(origin)));
+        let line = self.line_id(origin, now.at);
+        let group = Group::new(Arc::clone(origin), line);
+        let endpoint = self.endpoints.entry(group.host().clone()).or_default();
+        endpoint.groups.insert(id);
+        self.groups.insert(id, group);
+        self.enter_line(id, line);
         self.identities
             .entry(identity)
             .or_default()
@@ -142,8 +157,8 @@ impl Table {
         id
     }
 
-    fn row_id(&mut self, need: &Need) -> RowId {
-        let group_id = self.group_id(&need.origin);
+    fn row_id(&mut self, need: &Need, now: Now) -> RowId {
+        let group_id = self.group_id(&need.origin, now);
         let key = Arc::new(need.key.clone());
         if let Some(id) = self.row_ids.get(&(group_id, Arc::clone(&key))) {
             return *id;
@@ -189,7 +204,7 @@ impl Table {
         group.rows -= 1;
         self.settle(row.group, id, None, now);
         self.note(row.group, now.at);
-        self.drop_group(row.group);
+        self.drop_group(row.group, now.at);
     }
 }
 

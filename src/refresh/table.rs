@@ -2,7 +2,8 @@
 //!
 //! Nothing here waits, calls or reads a clock. Who needs what is in [`subscribe`](super::subscribe),
 //! joining in [`join`](super::join), what answers mean in [`answer`](super::answer),
-//! [`search`](super::search) and [`park`](super::park).
+//! [`search`](super::search), [`park`](super::park) and [`outage`](super::outage), and whose turn it is in
+//! [`turn`](super::turn).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,8 +15,11 @@ use tokio::time::Instant;
 
 use super::group::{Batch, Group};
 use super::join::Waiting;
+use super::line::Line;
+use super::outage::Endpoint;
 use super::park::Standing;
-use super::row::{GroupId, ObjectId, Place, Row, RowId};
+use super::rounds::Rounds;
+use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
 use super::{HubFigures, ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey};
@@ -40,7 +44,12 @@ pub struct Limits {
     pub in_flight: usize,
     /// Bytes of values that wait to be applied; a full hub takes no new batch.
     pub held_bytes: usize,
+    /// The part of an account's documented quotas that is used; 0 means that there are no budgets.
+    pub quota_share: f64,
 }
+
+/// What shares a budget: the account, the quota's name, and what the cloud counts it by.
+pub(super) type LineKey = (Arc<str>, &'static str, Arc<str>);
 
 /// A batch that leaves now.
 #[derive(Debug)]
@@ -52,6 +61,8 @@ pub(super) struct Departure {
     pub sent: Instant,
     /// It is the one call that finds out whether a parked identity works again.
     pub probe: bool,
+    /// It is the one call that finds out whether an endpoint answers again.
+    pub knocks: bool,
 }
 
 /// What an object is subscribed to.
@@ -73,6 +84,11 @@ pub(super) struct Table {
     pub(super) groups: HashMap<GroupId, Group>,
     pub(super) objects: HashMap<ObjectId, Object>,
     pub(super) identities: HashMap<IdentityId, Standing>,
+    pub(super) endpoints: HashMap<Arc<str>, Endpoint>,
+    pub(super) lines: HashMap<LineId, Line>,
+    pub(super) line_ids: HashMap<LineKey, LineId>,
+    /// The accounts of identities whose material does not tell.
+    pub(super) accounts: HashMap<IdentityId, Arc<str>>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
@@ -84,8 +100,10 @@ pub(super) struct Table {
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
     pub(super) row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
     pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
-    /// When each group has something to send. A time may have gone stale; it is checked again.
-    pub(super) agenda: BTreeSet<(Instant, GroupId)>,
+    /// When each line has something to send. A time may have gone stale; it is checked again.
+    pub(super) agenda: BTreeSet<(Instant, LineId)>,
+    /// How often an endpoint went out of reach or came back.
+    pub(super) outages: u64,
     last_id: u64,
 }
 
@@ -97,6 +115,7 @@ impl Default for Limits {
             in_flight_per_group: 8,
             in_flight: 512,
             held_bytes: 16 << 20,
+            quota_share: 0.2,
         }
     }
 }
@@ -112,6 +131,10 @@ impl Table {
             groups: HashMap::new(),
             objects: HashMap::new(),
             identities: HashMap::new(),
+            endpoints: HashMap::new(),
+            lines: HashMap::new(),
+            line_ids: HashMap::new(),
+            accounts: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
             keeping: BTreeSet::new(),
@@ -121,6 +144,7 @@ impl Table {
             row_ids: HashMap::new(),
             group_ids: HashMap::new(),
             agenda: BTreeSet::new(),
+            outages: 0,
             last_id: 0,
         }
     }
@@ -180,31 +204,18 @@ impl Table {
     /// The next batch to send, if one may leave now.
     pub fn depart(&mut self, now: Now) -> Option<Departure> {
         self.expire(now.at);
+        self.knock(now.at);
         while self.has_room() {
-            let (_, id) = *self.agenda.first().filter(|(time, _)| *time <= now.at)?;
-            // What was noted may have passed by: another group may be probing the identity.
-            self.note(id, now.at);
-            let group = self.groups.get_mut(&id)?;
-            if group.noted.is_none_or(|time| time > now.at) {
-                continue;
-            }
-            if self.hold_back_due(id, now) {
-                continue;
-            }
-            let group = self.groups.get_mut(&id)?;
-            if let Some(batch) = group.take(&self.rows, now.at) {
-                return self.send(id, batch, now);
-            }
-            // What was wanted is gone. Its time is taken out, so that no mistake in a group can keep
-            // this loop from ending.
-            if let Some(time) = group.noted.take() {
-                self.agenda.remove(&(time, id));
-            }
-            self.note(id, now.at);
-            let noted = self.groups.get(&id).and_then(|group| group.noted);
-            if noted.is_some_and(|time| time <= now.at) {
-                debug_assert!(false, "a group is due and gives nothing");
-                return None;
+            let (_, line_id) = *self.agenda.first().filter(|(time, _)| *time <= now.at)?;
+            self.ripen(line_id, now);
+            let line = self.lines.get_mut(&line_id)?;
+            let turn = line
+                .next_turn()
+                .filter(|_| line.budget.next(now.at) <= now.at);
+            let departure = turn.and_then(|turn| self.take_turn(line_id, turn, now));
+            self.note_line(line_id, now.at);
+            if departure.is_some() {
+                return departure;
             }
         }
         None
@@ -214,10 +225,11 @@ impl Table {
     /// and may not leave waits for an arrival.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
         let due = self.agenda.first().map(|(time, _)| *time);
+        let knock = self.next_knock();
         let expiry = self.keeping.first().map(|(time, _)| *time);
         let stale = self.collecting.first().map(|(time, _)| *time);
         let later = |time: &Instant| *time > now;
-        [due, expiry, stale]
+        [due, knock, expiry, stale]
             .into_iter()
             .flatten()
             .filter(later)
@@ -233,14 +245,22 @@ impl Table {
         let parked = |standing: &&Standing| standing.park.is_some();
         figures.parked = self.identities.values().filter(parked).count();
         for group in self.groups.values() {
-            let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
             let parts: usize = group.parts.iter().map(Vec::len).sum();
-            figures.due += group.fast.len() + parts + overdue.count();
-            if let Some((due, _)) = group.queue.first() {
-                let late = now.saturating_duration_since(*due);
-                figures.oldest_overdue = figures.oldest_overdue.max(late);
-            }
+            let lanes: usize = group.lanes.iter().map(Rounds::len).sum();
+            let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
+            figures.due += parts + lanes + overdue.count();
+            let ripe = group.lanes.iter().flat_map(Rounds::iter);
+            let ripe = ripe.filter_map(|id| self.rows.get(&id)?.due);
+            let first = ripe.chain(group.queue.first().map(|(due, _)| *due)).min();
+            let late = first.map(|due| now.saturating_duration_since(due));
+            figures.oldest_overdue = figures.oldest_overdue.max(late.unwrap_or_default());
         }
+        figures.outages = self.endpoints.values().filter(|e| e.is_out()).count();
+        figures.slowed = self
+            .lines
+            .values()
+            .filter(|l| l.budget.is_slowed(now))
+            .count();
         figures
     }
 
@@ -252,29 +272,6 @@ impl Table {
             .filter_map(|id| self.objects.get(id))
             .map(|o| o.key.elsewhere(0))
             .collect()
-    }
-
-    /// Writes the group's next time into the agenda.
-    pub(super) fn note(&mut self, id: GroupId, now: Instant) {
-        let Some(group) = self.groups.get_mut(&id) else {
-            return;
-        };
-        let time = group.next_time(now, self.limits.in_flight_per_group);
-        let park = self.identities.get(&group.identity());
-        let next = match park.and_then(|standing| standing.park.as_ref()) {
-            Some(park) if park.probing => None,
-            // Before the probe nothing leaves, but what comes due has failed with the identity.
-            Some(_) | None => time,
-        };
-        if group.noted == next {
-            return;
-        }
-        if let Some(old) = std::mem::replace(&mut group.noted, next) {
-            self.agenda.remove(&(old, id));
-        }
-        if let Some(time) = next {
-            self.agenda.insert((time, id));
-        }
     }
 
     /// Gives a row a new due time.
@@ -317,7 +314,8 @@ impl Table {
             }
     }
 
-    fn send(&mut self, group_id: GroupId, batch: Batch, now: Now) -> Option<Departure> {
+    /// Sends `batch`, whose rows are in no lane any more.
+    pub(super) fn send(&mut self, group_id: GroupId, batch: Batch, now: Now) -> Option<Departure> {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
@@ -333,7 +331,11 @@ impl Table {
             row.place = Place::InFlight { sent: now.at };
             keys.push(RemoteKey::clone(&row.key));
         }
+        let knocks = self.starts_knock(group_id, now.at);
         let probe = self.starts_probe(origin.identity.id());
+        if probe {
+            self.note_identity(origin.identity.id(), now.at);
+        }
         self.note(group_id, now.at);
         Some(Departure {
             group: group_id,
@@ -342,6 +344,7 @@ impl Table {
             keys,
             sent: now.at,
             probe,
+            knocks,
         })
     }
 

@@ -4,10 +4,12 @@
 
 mod batches;
 mod bounds;
+mod budgets;
 mod cloud;
 mod failures;
 mod identities;
 mod joins;
+mod outages;
 mod random;
 mod slots;
 mod wakes;

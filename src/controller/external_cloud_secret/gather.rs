@@ -13,7 +13,8 @@ use super::place::{Elsewhere, EntryPlace};
 use super::plan;
 use super::problem::Problem;
 use crate::api::{
-    DataEntry, ExternalCloudSecret, ExternalCloudSecretStatus, Reason, StoreKind, interval,
+    DataEntry, ExternalCloudSecret, ExternalCloudSecretStatus, Reason, RemoteRef, StoreKind,
+    interval,
 };
 use crate::controller::context::Context;
 use crate::controller::dependency::{Dependency, Dependent, Named, NamedKind, Notes, StoreId};
@@ -21,7 +22,7 @@ use crate::controller::store::admission::admit;
 use crate::controller::store::resolve::StoreError;
 use crate::controller::store::view::AnyStore;
 use crate::provider::{RemoteKey, registry};
-use crate::refresh::{Need, ObjectKey, Origin};
+use crate::refresh::{Need, ObjectKey, Origin, StoreLimits};
 
 /// What was gathered.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ type Stores = HashMap<StoreId, Looked>;
 /// A store, and the origin it means for the object once that is known.
 struct Looked {
     store: AnyStore,
+    name: Arc<str>,
     origin: Option<Arc<Origin>>,
     elsewhere: Option<Vec<(String, Arc<Origin>)>>,
 }
@@ -172,6 +174,7 @@ async fn entry_need(
             })?;
             new.insert(Looked {
                 store,
+                name: format!("{}/{}", id.namespace, id.name).into(),
                 origin: None,
                 elsewhere: None,
             })
@@ -214,15 +217,14 @@ async fn entry_need(
             .and_then(|l| l.min_refresh_interval.as_deref()),
     )
     .map_err(|message| problem(Reason::InvalidSpec, message))?;
-    let key = RemoteKey {
-        key: entry.remote_ref.key.clone(),
-        version: entry.remote_ref.version.clone(),
-        stage: entry.remote_ref.stage.clone(),
-    };
+    let key = remote_key(&entry.remote_ref);
     if missing && looked.elsewhere.is_none() {
         looked.elsewhere = Some(other_regions(context, store, namespace, notes).await?);
     }
+    let limits = store_limits(&looked.store);
     let need = |origin: &Arc<Origin>| Need {
+        store: Arc::clone(&looked.name),
+        limits,
         origin: Arc::clone(origin),
         key: origin.provider.canonical(key.clone()),
         interval,
@@ -264,6 +266,24 @@ async fn other_regions(
         }
     }
     Ok(origins)
+}
+
+fn remote_key(reference: &RemoteRef) -> RemoteKey {
+    RemoteKey {
+        key: reference.key.clone(),
+        version: reference.version.clone(),
+        stage: reference.stage.clone(),
+    }
+}
+
+fn store_limits(store: &AnyStore) -> StoreLimits {
+    let limits = store.limits();
+    let per_second = limits.and_then(|limits| limits.requests_per_second);
+    let in_flight = limits.and_then(|limits| limits.max_in_flight);
+    StoreLimits {
+        per_second: per_second.and_then(|most| u32::try_from(most).ok()),
+        in_flight: in_flight.and_then(|most| usize::try_from(most).ok()),
+    }
 }
 
 /// Says which store is missing, and whether one of the other kind has the name.

@@ -4,12 +4,13 @@
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
+use super::reachability;
 use super::resolve::StoreError;
 use super::view::AnyStore;
-use crate::api::condition::{READY, find_condition, set_condition};
+use crate::api::condition::{REACHABLE, READY, find_condition, remove_condition, set_condition};
 use crate::api::{ConditionStatus, Reason, interval};
 use crate::controller::context::Context;
-use crate::controller::dependency::{Dependent, Notes};
+use crate::controller::dependency::{Dependency, Dependent, Notes};
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
 use crate::provider::registry;
 use crate::refresh::Origin;
@@ -22,6 +23,14 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     let id = store.id();
     let mut notes = Notes::of(&context.dependencies, Dependent::Store(id.clone()));
     let resolved = resolve(context, store, &mut notes).await;
+    let host = match &resolved {
+        Ok(Some(origin)) => Some(origin.provider.host().to_owned()),
+        Ok(None) | Err(_) => None,
+    };
+    // Noted before it is looked at, so that news in between is a wake and no loss.
+    if let Some(host) = &host {
+        notes.note(Dependency::Endpoint(host.clone()));
+    }
     notes.finish();
     if let Ok(Some(origin)) = &resolved
         && !store.suspended()
@@ -31,39 +40,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         let reference = store.reference();
         context.root_keys.look(reference, &origin.identity, sts);
     }
-    let floor = store
-        .limits()
-        .and_then(|limits| limits.min_refresh_interval.as_deref());
-    let floor = floor.map_or(Ok(()), |text| interval::parse(text).map(|_| ()));
-    let (state, reason, message) = match (resolved, floor) {
-        (Err(StoreError::Unasked(what)), _) => {
-            return Err(super::super::external_cloud_secret::gather::Unasked(what).into());
-        }
-        (Err(error @ StoreError::Invalid { .. }), _) => (
-            ConditionStatus::False,
-            Reason::InvalidSpec,
-            error.to_string(),
-        ),
-        (Err(error @ StoreError::Missing { .. }), _) => (
-            ConditionStatus::False,
-            Reason::StoreNotReady,
-            error.to_string(),
-        ),
-        (Ok(_), Err(error)) => {
-            let message = format!("spec.limits.minRefreshInterval: {error}");
-            (ConditionStatus::False, Reason::InvalidSpec, message)
-        }
-        (Ok(_), Ok(())) if store.suspended() => (
-            ConditionStatus::True,
-            Reason::Suspended,
-            "spec.suspend is true: no call is made".into(),
-        ),
-        (Ok(_), Ok(())) => (
-            ConditionStatus::True,
-            Reason::StoreReady,
-            "the spec and the identity resolve".into(),
-        ),
-    };
+    let (state, reason, message) = ready(store, resolved)?;
     let old = store.status();
     let mut next = old.clone();
     let generation = store.meta().generation;
@@ -78,6 +55,17 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         generation,
         now,
     );
+    match &host {
+        Some(host) => {
+            let outage = context.hub.outage(host);
+            let (state, reason, message) = reachability::condition(host, outage.as_deref());
+            let conditions = &mut next.conditions;
+            set_condition(
+                conditions, REACHABLE, state, reason, message, generation, now,
+            );
+        }
+        None => drop(remove_condition(&mut next.conditions, REACHABLE)),
+    }
     if next == old {
         return Ok(Ended::Done);
     }
@@ -114,6 +102,49 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         }
     }
     Ok(Ended::Done)
+}
+
+/// What `Ready` says of `store`, which resolves to `resolved`.
+///
+/// # Errors
+/// When the API server could not be asked; it passes.
+fn ready(
+    store: &AnyStore,
+    resolved: Result<Option<Origin>, StoreError>,
+) -> Result<(ConditionStatus, Reason, String), Failed> {
+    let floor = store
+        .limits()
+        .and_then(|limits| limits.min_refresh_interval.as_deref());
+    let floor = floor.map_or(Ok(()), |text| interval::parse(text).map(|_| ()));
+    Ok(match (resolved, floor) {
+        (Err(StoreError::Unasked(what)), _) => {
+            return Err(super::super::external_cloud_secret::gather::Unasked(what).into());
+        }
+        (Err(error @ StoreError::Invalid { .. }), _) => (
+            ConditionStatus::False,
+            Reason::InvalidSpec,
+            error.to_string(),
+        ),
+        (Err(error @ StoreError::Missing { .. }), _) => (
+            ConditionStatus::False,
+            Reason::StoreNotReady,
+            error.to_string(),
+        ),
+        (Ok(_), Err(error)) => {
+            let message = format!("spec.limits.minRefreshInterval: {error}");
+            (ConditionStatus::False, Reason::InvalidSpec, message)
+        }
+        (Ok(_), Ok(())) if store.suspended() => (
+            ConditionStatus::True,
+            Reason::Suspended,
+            "spec.suspend is true: no call is made".into(),
+        ),
+        (Ok(_), Ok(())) => (
+            ConditionStatus::True,
+            Reason::StoreReady,
+            "the spec and the identity resolve".into(),
+        ),
+    })
 }
 
 /// The origin of the store's first region, where all its regions resolve.

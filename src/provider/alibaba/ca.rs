@@ -2,6 +2,9 @@
 //!
 //! Where they come from is in the folder's `README.md`.
 
+use crate::http::Authority;
+use crate::provider::ConfigError;
+
 /// One region's chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chain {
@@ -61,6 +64,19 @@ pub const CHAINS: &[Chain] = &[
 /// The chain of `region`, if it is known.
 pub fn chain(region: &str) -> Option<&'static Chain> {
     CHAINS.iter().find(|chain| chain.region == region)
+}
+
+/// What a dedicated instance's certificate may come from: the bundle that was given, else the chain that
+/// the vendor publishes for the region.
+pub fn trusted(region: &str, ca_bundle: Option<&str>) -> Result<Authority, ConfigError> {
+    if let Some(bundle) = ca_bundle {
+        return Ok(Authority::from_pem(bundle)?);
+    }
+    let Some(chain) = chain(region) else {
+        let region = region.to_owned();
+        return Err(ConfigError::NoAuthority { region });
+    };
+    Ok(Authority::from_pem(chain.pem)?.named(region))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod name;
 mod support;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
@@ -19,12 +20,11 @@ use super::endpoint::{self, Network};
 use super::sts::Sts;
 use super::{ca, code};
 use crate::credential::Credentials;
-use crate::http::Authority;
 use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, is_region};
 use crate::provider::hex::hex;
 use crate::provider::{
     Address, Answer, CallError, Capabilities, Class, ConfigError, Detail, Edge, Listed, Notice,
-    Provider, RemoteKey, Selection,
+    Provider, Quota, RemoteKey, Selection,
 };
 
 /// The version of the KMS API.
@@ -69,6 +69,9 @@ pub struct Kms {
     edge: Edge,
     /// Of this identity too, because whoever reads keeps one provider per identity and address.
     support: Mutex<Support>,
+    dedicated: bool,
+    /// Calls made beyond one for each fetch, since they were last counted.
+    calls: AtomicI32,
 }
 
 // === impl Kms ===
@@ -110,11 +113,12 @@ impl Kms {
             }
             None => (by_name.then_some(named), None),
         };
-        let support = Support::new(dedicated.is_none());
+        let is_dedicated = dedicated.is_some();
+        let support = Support::new(!is_dedicated);
         let mut reader = edge.clone();
         let mut authority = String::new();
         if dedicated.as_ref().is_some_and(Endpoint::is_https) {
-            let trusted = trusted(&region, ca_bundle.as_deref())?;
+            let trusted = ca::trusted(&region, ca_bundle.as_deref())?;
             let client = edge.http.trusting(&trusted);
             reader.http = client.map_err(|_| ConfigError::UnusableAuthority)?;
             authority = hex(&trusted.digest());
@@ -132,6 +136,8 @@ impl Kms {
             gateway: Gateway::new(reader, at, VERSION, code::KMS),
             lists: Gateway::new(edge.clone(), shared, VERSION, code::KMS),
             support: Mutex::new(support),
+            dedicated: is_dedicated,
+            calls: AtomicI32::new(0),
             region,
             edge,
         })
@@ -145,6 +151,7 @@ impl Kms {
             (None, Some(stage)) => parameters.push(("VersionStage", stage)),
             (None, None) => {}
         }
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let answer: One = self
             .gateway
             .signed(credentials, "GetSecretValue", &parameters)
@@ -161,6 +168,7 @@ impl Kms {
         let list: Vec<_> = keys.iter().map(entry).collect();
         let list = serde_json::Value::from(list).to_string();
         let parameters = [("SecretsList", list.as_str())];
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let answer: Many = self
             .gateway
             .signed(credentials, "BatchGetSecretValue", &parameters)
@@ -297,6 +305,27 @@ impl Provider for Kms {
         Capabilities { batch }
     }
 
+    /// Reads of the shared gateways are counted by account and region, whichever network they come by;
+    /// dedicated instances have no quota ("Quotas" of the KMS documentation).
+    fn quota(&self) -> Quota {
+        let (scope, per_second) = if self.dedicated {
+            (self.host(), None)
+        } else {
+            (self.region.as_str(), Some(450))
+        };
+        Quota {
+            name: "kms-reads",
+            scope: scope.to_owned(),
+            per_second,
+        }
+    }
+
+    fn take_more_calls(&self) -> u32 {
+        let more = self.calls.load(Ordering::Relaxed).max(0);
+        self.calls.fetch_sub(more, Ordering::Relaxed);
+        more.unsigned_abs()
+    }
+
     /// A batch names each secret once, so versions and other stages than the current one, of which one
     /// secret may be asked for several, travel alone. So do ARNs, for nothing says under which name a
     /// batch answers them, and malformed names, which would refuse it whole.
@@ -325,6 +354,7 @@ impl Provider for Kms {
         keys: &'a [RemoteKey],
     ) -> BoxFuture<'a, Result<Vec<Answer>, CallError>> {
         async move {
+            self.calls.fetch_sub(1, Ordering::Relaxed);
             match keys {
                 [] => Ok(Vec::new()),
                 [key] => self
@@ -354,19 +384,6 @@ impl Provider for Kms {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
         async move { self.sts.caller(credentials).await.map(drop) }.boxed()
     }
-}
-
-/// What a dedicated instance's certificate may come from: the bundle that was given, else the chain that
-/// the vendor publishes for the region.
-fn trusted(region: &str, ca_bundle: Option<&str>) -> Result<Authority, ConfigError> {
-    if let Some(bundle) = ca_bundle {
-        return Ok(Authority::from_pem(bundle)?);
-    }
-    let Some(chain) = ca::chain(region) else {
-        let region = region.to_owned();
-        return Err(ConfigError::NoAuthority { region });
-    };
-    Ok(Authority::from_pem(chain.pem)?.named(region))
 }
 
 #[cfg(test)]

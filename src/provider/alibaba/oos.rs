@@ -16,8 +16,8 @@ use super::sts::Sts;
 use crate::credential::Credentials;
 use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, is_region};
 use crate::provider::{
-    Address, Answer, CallError, Capabilities, Class, Detail, Edge, Listed, Provider, RemoteKey,
-    Selection,
+    Address, Answer, CallError, Capabilities, Class, Detail, Edge, Listed, Provider, Quota,
+    RemoteKey, Selection,
 };
 
 /// The version of the OOS API.
@@ -153,6 +153,15 @@ impl Provider for Oos {
     }
 
     /// The batch call selects no versions, and one malformed name would refuse it whole.
+    /// OOS publishes no quota; this is what its neighbours allow at least.
+    fn quota(&self) -> Quota {
+        Quota {
+            name: "oos",
+            scope: self.region.clone(),
+            per_second: Some(100),
+        }
+    }
+
     fn batchable(&self, key: &RemoteKey) -> bool {
         key.version.is_none() && key.stage.is_none() && is_name(&key.key)
     }

@@ -10,6 +10,7 @@ fn limits(held_bytes: usize) -> Limits {
         in_flight_per_group: 3,
         in_flight: 5,
         held_bytes,
+        ..Limits::default()
     }
 }
 

@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::*;
 use crate::credential::Credentials;
-use crate::provider::{Address, Answer, Capabilities, Fetched};
+use crate::provider::{Address, Answer, Capabilities, Fetched, Quota, Rotation};
 use crate::secret_bytes::SecretBytes;
 
 /// How the cloud treats one key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Script {
     Value(String),
+    /// A value that the cloud rotates at this time.
+    Rotates(Timestamp),
     /// This key alone gets an error, also in a batch.
     Fails(Class, &'static str),
     /// The whole call fails, with every key in it.
@@ -37,8 +40,11 @@ pub struct Call {
 /// A provider whose every key follows its script; a key without one holds `value of KEY`.
 pub struct Cloud {
     address: Address,
+    host: String,
     batch: usize,
     start: Instant,
+    /// The documented quota, if there is one.
+    pub per_second: Mutex<Option<u32>>,
     pub latency: Mutex<Duration>,
     pub scripts: Mutex<HashMap<String, Script>>,
     /// What every call meets, whatever its keys.
@@ -54,8 +60,10 @@ impl Cloud {
     pub fn new(name: &str, start: Instant) -> Self {
         Self {
             address: Address::new("cloud", &[("name", name)]),
+            host: format!("{name}.example"),
             batch: 10,
             start,
+            per_second: Mutex::default(),
             latency: Mutex::new(Duration::from_millis(20)),
             scripts: Mutex::default(),
             everything: Mutex::default(),
@@ -126,6 +134,14 @@ impl Cloud {
             .into_iter()
             .map(|script| match script {
                 Script::Fails(class, code) => Err(CallError::new(class, code)),
+                Script::Rotates(next) => Ok(Fetched {
+                    rotation: Some(Rotation {
+                        automatic: true,
+                        next: Some(next),
+                        interval: None,
+                    }),
+                    ..Fetched::new(SecretBytes::from("rotating".to_owned()), None)
+                }),
                 Script::Value(value) => {
                     Ok(Fetched::new(SecretBytes::from(value), Some("1".to_owned())))
                 }
@@ -144,12 +160,20 @@ impl Provider for Cloud {
         &self.address
     }
 
-    fn host(&self) -> &'static str {
-        "cloud.example"
+    fn host(&self) -> &str {
+        &self.host
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { batch: self.batch }
+    }
+
+    fn quota(&self) -> Quota {
+        Quota {
+            name: "reads",
+            scope: "here".to_owned(),
+            per_second: *self.per_second.lock().unwrap(),
+        }
     }
 
     fn batchable(&self, key: &RemoteKey) -> bool {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tokio::time::Instant;
 
-use super::super::answer::BatchResult;
+use super::super::answer::{BatchResult, Spent};
 use super::super::row::Place;
 use super::super::table::{Departure, Now, Table};
 use super::world::*;
@@ -54,6 +54,7 @@ impl Bench {
     fn new() -> Self {
         let world = World::new();
         let clouds = ["a", "b"].map(|name| world.cloud(name));
+        *clouds[0].per_second.lock().unwrap() = Some(50);
         let origins = vec![
             world.origin_as(&clouds[0], "x"),
             world.origin_as(&clouds[1], "x"),
@@ -64,6 +65,7 @@ impl Bench {
             in_flight_per_group: 3,
             in_flight: 7,
             held_bytes: 200,
+            quota_share: 0.2,
         };
         Self {
             table: Table::new(key.clone(), limits),
@@ -165,7 +167,8 @@ impl Bench {
                     .collect())
             }
         };
-        self.table.arrive(departure, result, self.now);
+        self.table
+            .arrive(departure, result, Spent::default(), self.now);
     }
 
     fn value(&self, key: &RemoteKey, sent: Instant) -> Arc<Held> {
@@ -187,6 +190,8 @@ impl Bench {
             for departure in std::mem::take(&mut self.travelling) {
                 self.arrive(departure, Answered::Each(Vec::new()));
             }
+            // A budget may want a moment.
+            self.wait(SECOND / 5);
         }
         panic!("{object} waits for ever");
     }

@@ -216,3 +216,33 @@ async fn a_row_that_nobody_needs_goes_with_its_group_and_its_memory() {
     world.pass(HOUR).await;
     assert_eq!(cloud.take_calls().len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cloud_rotates_is_read_once_more_shortly_after() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    let rotation = world.wall() + jiff::SignedDuration::from_mins(10);
+    for n in 0..20 {
+        let key = format!("k{n}");
+        cloud.set(&key, Script::Rotates(rotation));
+        let name = object(&key);
+        world
+            .hub
+            .subscribe(&name, vec![need(&origin, &key, HOUR * 24)]);
+        let _ = world.hub.join(&name, Join::default());
+    }
+    world.pass(MINUTE).await;
+    cloud.take_calls();
+    world.pass(MINUTE * 9).await;
+    assert_eq!(cloud.take_calls().len(), 0, "not before it rotates");
+    world.pass(SECOND).await;
+    let began = world.start.elapsed();
+    world.pass(SECOND * 5).await;
+    let calls = cloud.take_calls();
+    assert!(calls.iter().all(|call| call.at + SECOND / 10 >= began));
+    let reads: usize = calls.iter().map(|call| call.keys.len()).sum();
+    assert_eq!(reads, 20, "each once");
+    world.pass(HOUR).await;
+    assert_eq!(cloud.take_calls().len(), 0, "and not again for that");
+}

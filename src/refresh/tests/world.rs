@@ -206,6 +206,8 @@ pub fn object(name: &str) -> ObjectKey {
 
 pub fn need(origin: &Arc<Origin>, key: &str, interval: Duration) -> Need {
     Need {
+        store: "shop/store".into(),
+        limits: StoreLimits::default(),
         origin: Arc::clone(origin),
         key: RemoteKey::named(key),
         interval,

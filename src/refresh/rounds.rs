@@ -1,20 +1,20 @@
-//! The fast lane: rows that somebody waits for, served round-robin by namespace.
+//! Rows that wait for a call, served round-robin by namespace.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::row::RowId;
 
-/// Rows that somebody waits for. A row that is dropped meanwhile keeps its place until its turn.
+/// Rows that wait. One that is dropped or moved meanwhile keeps its place until its turn.
 #[derive(Debug, Default)]
-pub(super) struct FastLane {
+pub(super) struct Rounds {
     turns: VecDeque<Arc<str>>,
     waiting: BTreeMap<Arc<str>, VecDeque<RowId>>,
 }
 
-// === impl FastLane ===
+// === impl Rounds ===
 
-impl FastLane {
+impl Rounds {
     pub fn push(&mut self, namespace: &Arc<str>, row: RowId) {
         let queue = self.waiting.entry(Arc::clone(namespace)).or_default();
         if queue.is_empty() {
@@ -27,7 +27,11 @@ impl FastLane {
         self.turns.is_empty()
     }
 
-    #[cfg(test)]
+    /// The namespace whose turn it is.
+    pub fn front(&self) -> Option<&Arc<str>> {
+        self.turns.front()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = RowId> {
         self.waiting.values().flatten().copied()
     }
