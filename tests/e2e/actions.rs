@@ -1,5 +1,7 @@
 //! What tenants do in a scene besides making objects: foreign Secrets, cluster stores, access keys.
 
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 
 use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore, StoreStatus};
@@ -148,10 +150,23 @@ impl Scene<'_> {
 
     /// Waits for a condition of a store (a cluster store where `kind` says so); returns its message.
     pub async fn wait_store(&self, kind: &str, name: &str, status: &str, reason: &str) -> String {
-        let what = format!("{kind} {name}: Ready={status}/{reason}");
-        until(&what, SOON, async || {
+        self.wait_store_is(SOON, (kind, name), "Ready", status, reason)
+            .await
+    }
+
+    /// Waits for any condition of a store; returns its message.
+    pub async fn wait_store_is(
+        &self,
+        limit: Duration,
+        (kind, name): (&str, &str),
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> String {
+        let what = format!("{kind} {name}: {type_}={status}/{reason}");
+        until(&what, limit, async || {
             let (generation, seen) = self.store_status(kind, name).await;
-            let ready = seen.conditions.iter().find(|found| found.type_ == "Ready");
+            let ready = seen.conditions.iter().find(|found| found.type_ == type_);
             let wanted = |c: &&Condition| {
                 c.status == status && c.reason == reason && c.observed_generation == generation
             };

@@ -89,6 +89,10 @@ async fn an_endpoint_that_refuses_connections_keeps_every_secret_and_heals_alone
     let mut store = scene.store("road", scene.rrsa("reader"));
     store["spec"]["provider"]["oos"]["endpoint"] = road.url().into();
     scene.apply(&store).await.unwrap();
+    let place = ("CloudSecretStore", "road");
+    scene
+        .wait_store_is(LONG, place, "Reachable", "True", "NoOutage")
+        .await;
     let names = ["a", "b", "c"];
     for name in names {
         scene.put(name, "canary-old");
@@ -111,6 +115,10 @@ async fn an_endpoint_that_refuses_connections_keeps_every_secret_and_heals_alone
         join_all(names.map(|name| scene.secret_as_it_is(name))).await,
         before
     );
+    let message = scene
+        .wait_store_is(LONG, place, "Reachable", "False", "ProviderUnavailable")
+        .await;
+    assert!(message.contains(": Connection"), "{message}");
     road.mend().await;
     for name in names {
         scene
@@ -118,6 +126,9 @@ async fn an_endpoint_that_refuses_connections_keeps_every_secret_and_heals_alone
             .await;
         scene.wait_value(name, name, "canary-new").await;
     }
+    scene
+        .wait_store_is(LONG, place, "Reachable", "True", "NoOutage")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
