@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::inputs::place_of;
 use super::ownership::SecretFacts;
@@ -194,6 +194,7 @@ async fn entry_need(
             ),
         })?;
         let origin = Arc::new(origin.ok_or(EntryError::Unasked(what))?);
+        look_for_root_key(context, object, store, &origin);
         looked.origin = Some(Arc::clone(&origin));
         origin
     };
@@ -221,6 +222,24 @@ async fn entry_need(
         },
         place,
     ))
+}
+
+/// Has it looked at whose key the consumer's is, which nobody but the consumer's objects tells. It is
+/// asked beside the reconcile.
+fn look_for_root_key(
+    context: &Context,
+    object: &ExternalCloudSecret,
+    store: &AnyStore,
+    origin: &Origin,
+) {
+    if store.has_key_of_consumer()
+        && object.spec.suspend != Some(true)
+        && let Some(place) = registry::place(store.provider())
+        && let Ok(sts) = context.resolver.sts(store, &place)
+    {
+        let about = object.object_ref(&());
+        context.root_keys.look(store, about, &origin.identity, sts);
+    }
 }
 
 /// Says which store is missing, and whether one of the other kind has the name.
