@@ -194,6 +194,12 @@ async fn every_refused_exchange_has_its_class_and_code() {
     assert_eq!(failure, expected(Denied, "AuthenticationFail.NoPermission"));
     let failure = fixture.failure(|r| r.role_arn.push('2')).await;
     assert_eq!(failure, expected(Unauthenticated, "EntityNotExist.Role"));
+    let missing = fixture.identity(|r| r.role_arn.push('2'));
+    let error = fixture.cache.get(&missing).await.unwrap_err().to_string();
+    assert!(
+        error.contains("there is no role acs:ram::1000000000000001:role/shop2"),
+        "{error}"
+    );
     let failure = fixture.failure(|r| r.session_name = "a b".to_owned()).await;
     assert_eq!(
         failure,
