@@ -30,7 +30,9 @@ pub fn render(spec: &ExternalCloudSecretSpec, held: &[Arc<Held>]) -> Result<Data
             None => held.fetched.value.clone(),
             Some(name) => SecretBytes::new(property::extract(value, name).map_err(|error| {
                 let (secret_key, key) = (&entry.secret_key, &entry.remote_ref.key);
-                let message = format!("data[{secret_key}].remoteRef.property ({key}): {error}");
+                let property = property::quoted(name);
+                let message =
+                    format!("data[{secret_key}].remoteRef.property {property} ({key}): {error}");
                 Problem::new(Reason::PropertyNotFound, message)
             })?),
         };
