@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "src/controller/external_cloud_secret/render.rs",
     "src/controller/external_cloud_secret/status.rs",
     "src/controller/store/admission.rs",
+    "src/controller/store/glob.rs",
     "src/controller/dependency.rs",
     "src/credential/cache/lifetime.rs",
     "src/credential/identity.rs",

@@ -2,6 +2,7 @@
 
 pub mod account_role;
 pub mod admission;
+pub mod glob;
 pub mod identity;
 pub mod reconcile;
 pub mod resolve;
