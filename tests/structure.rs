@@ -25,6 +25,7 @@ const PURE: &[&str] = &[
     "src/controller/store/admission.rs",
     "src/controller/store/glob.rs",
     "src/controller/dependency.rs",
+    "src/controller/quote.rs",
     "src/credential/cache/lifetime.rs",
     "src/credential/identity.rs",
     "src/credential/session.rs",

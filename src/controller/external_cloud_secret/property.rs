@@ -14,9 +14,6 @@ pub const LONGEST: usize = 1_024;
 /// The most steps of a path.
 pub const DEEPEST: usize = 64;
 
-/// The longest property that messages quote whole, in characters.
-const QUOTED: usize = 100;
-
 /// Why a property gave no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PropertyError {
@@ -52,13 +49,6 @@ pub fn extract(value: &[u8], property: &str) -> Result<Vec<u8>, PropertyError> {
         here = child(here, step).ok_or(PropertyError::Missing)?;
     }
     text(here)
-}
-
-/// `property` in quotes, as messages show it: in one line, printable, and cut.
-pub fn quoted(property: &str) -> String {
-    let rest = property.chars().nth(QUOTED).map_or("", |_| "…");
-    let shown = property.chars().take(QUOTED).flat_map(char::escape_debug);
-    format!("\"{}{rest}\"", shown.collect::<String>())
 }
 
 fn child<'a>(value: &'a RawValue, step: &str) -> Option<&'a RawValue> {
@@ -147,16 +137,6 @@ mod tests {
         assert_eq!(of("[1]", "1"), Err(PropertyError::Missing));
         assert_eq!(of(r#"{"a":null}"#, "a"), Err(PropertyError::Null));
         assert_eq!(of("plain text", "a"), Err(PropertyError::NotJson));
-    }
-
-    #[test]
-    fn a_quoted_property_is_one_printable_line_of_bounded_length() {
-        assert_eq!(quoted(r"a.b\.c"), r#""a.b\\.c""#);
-        assert_eq!(quoted("a\n\"é\u{202e}"), r#""a\n\"é\u{202e}""#);
-        assert_eq!(quoted(&"é".repeat(100)).chars().count(), 102);
-        assert_eq!(quoted(&"é".repeat(101)).chars().count(), 103);
-        let hostile = quoted(&"\u{202e}".repeat(1_024));
-        assert_eq!(hostile.len(), 100 * 8 + "…".len() + 2);
     }
 
     #[test]

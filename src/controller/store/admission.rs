@@ -6,9 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 
 use super::glob;
 use crate::api::StoreCondition;
+use crate::controller::quote::quoted;
 
 /// How the names of other accounts' resources begin.
 const ARN: &str = "acs:";
+/// How many patterns a refusal shows.
+const SHOWN: usize = 5;
 
 /// Why a store's conditions do not admit a read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,12 +20,19 @@ pub enum Refusal {
     #[error("spec.conditions do not admit the namespace {0}")]
     Namespace(String),
     /// Conditions admit the namespace, but not for this key.
-    #[error("spec.conditions do not admit the key {key} for the namespace {namespace}")]
+    #[error(
+        "spec.conditions do not admit the key {key} for the namespace {namespace}, which may read \
+         {}",
+        shown(patterns)
+    )]
     Key {
         /// The namespace that asks.
         namespace: String,
         /// The key it asks for.
         key: String,
+        /// The patterns of the keys that it may read. Those of conditions that do not admit it may
+        /// name others' namespaces, and are not among them.
+        patterns: Vec<String>,
     },
 }
 
@@ -37,11 +47,11 @@ pub fn admit(
     labels: &BTreeMap<String, String>,
     key: &str,
 ) -> Result<(), Refusal> {
-    let mut admitted = conditions
+    let mut admitting = conditions
         .iter()
         .filter(|c| covers(c, namespace, labels))
         .peekable();
-    if admitted.peek().is_none() {
+    if admitting.peek().is_none() {
         return Err(Refusal::Namespace(namespace.to_owned()));
     }
     let matching = |condition: &StoreCondition| {
@@ -51,13 +61,24 @@ pub fn admit(
                 .iter()
                 .any(|pattern| key_matches(pattern, namespace, key))
     };
-    if admitted.any(matching) {
+    if admitting.clone().any(matching) {
         return Ok(());
     }
+    let patterns = admitting.flat_map(|condition| &condition.keys);
     Err(Refusal::Key {
         namespace: namespace.to_owned(),
         key: key.to_owned(),
+        patterns: patterns.map(|pattern| of(namespace, pattern)).collect(),
     })
+}
+
+/// The first of `patterns`, and how many more there are.
+fn shown(patterns: &[String]) -> String {
+    let first: Vec<String> = patterns.iter().take(SHOWN).map(|p| quoted(p)).collect();
+    match patterns.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and keys of {more} more patterns", first.join(", ")),
+    }
 }
 
 fn covers(condition: &StoreCondition, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
@@ -92,7 +113,12 @@ fn key_matches(pattern: &str, namespace: &str, key: &str) -> bool {
     if key.starts_with(ARN) && !pattern.starts_with(ARN) {
         return false;
     }
-    glob::covers(&pattern.replace("{namespace}", namespace), key)
+    glob::covers(&of(namespace, pattern), key)
+}
+
+/// What `pattern` is for `namespace`.
+fn of(namespace: &str, pattern: &str) -> String {
+    pattern.replace("{namespace}", namespace)
 }
 
 #[cfg(test)]
@@ -173,6 +199,38 @@ mod tests {
             admit(&[], "shop", &labels, "/all"),
             Err(Refusal::Namespace(_))
         ));
+    }
+
+    #[test]
+    fn a_refused_key_is_told_with_what_this_namespace_may_read_and_nothing_of_others() {
+        let many: Vec<String> = (0..9).map(|i| format!("/many-{i}/*")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let conditions = [
+            condition(&["finance"], &["/canary-merger/**"]),
+            condition(&["shop", "blog"], &["/{namespace}/**", "/all\u{202e}"]),
+            condition(&["shop"], &many),
+        ];
+        let refused = |namespace| {
+            let labels = BTreeMap::new();
+            let refusal = admit(&conditions, namespace, &labels, "/k").unwrap_err();
+            refusal.to_string()
+        };
+        assert_eq!(
+            refused("blog"),
+            r#"spec.conditions do not admit the key /k for the namespace blog, which may read "/blog/**", "/all\u{202e}""#
+        );
+        let shop = refused("shop");
+        let end = r#""/many-2/*" and keys of 6 more patterns"#;
+        assert!(shop.ends_with(end), "{shop}");
+        for told in [shop, refused("blog"), refused("stranger")] {
+            assert!(
+                !told.contains("canary") && !told.contains("finance"),
+                "{told}"
+            );
+        }
+        let long = [condition(&["shop"], &[&*"/x".repeat(256)])];
+        let told = admit(&long, "shop", &BTreeMap::new(), "/k").unwrap_err();
+        assert!(told.to_string().len() < 300, "{told}");
     }
 
     #[test]
