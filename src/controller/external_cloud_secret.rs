@@ -16,4 +16,5 @@ pub mod reconcile;
 mod refusal;
 pub mod render;
 pub mod report;
+pub mod request;
 pub mod status;

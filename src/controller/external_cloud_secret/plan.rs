@@ -6,10 +6,10 @@ use super::inputs::{AppliedDigest, Data, Inputs, data_digest, inputs_digest, pla
 use super::ownership::{Ownership, SecretFacts};
 use super::problem::Problem;
 use super::render::render;
+use super::request::refresh_request;
 use crate::api::condition::{FRESH, READY, find_condition, is_true};
 use crate::api::{
     DataEntry, ExternalCloudSecret, ExternalCloudSecretSpec, ExternalCloudSecretStatus, Reason,
-    names,
 };
 use crate::digest::{Digest, DigestKey};
 use crate::provider::CallError;
@@ -237,7 +237,7 @@ impl Facts<'_> {
     fn forced(&self) -> Option<u64> {
         let wanted = refresh_request(self.object)?;
         let handled = self.status.last_handled_refresh.as_deref();
-        (handled != Some(wanted)).then(|| {
+        (handled != Some(&*wanted)).then(|| {
             let digest = self
                 .key
                 .digest(crate::digest::Domain::Phase, &[wanted.as_bytes()]);
@@ -276,14 +276,6 @@ pub fn applied(
             .flatten()
     };
     spec.data.iter().enumerate().map(read).collect()
-}
-
-/// The value of the refresh annotation.
-pub fn refresh_request(object: &ExternalCloudSecret) -> Option<&str> {
-    let annotations = object.metadata.annotations.as_ref()?;
-    annotations
-        .get(names::REFRESH_ANNOTATION)
-        .map(String::as_str)
 }
 
 /// A Secret that is not ours to write.

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use super::*;
 use crate::api::{
-    ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, StoreRef,
+    ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, StoreRef, names,
     set_condition,
 };
 use crate::digest::Domain;
@@ -30,7 +30,7 @@ struct Case {
 }
 
 /// What a case comes to, without its details.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
     Settled,
     Look,
