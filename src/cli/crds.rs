@@ -144,15 +144,16 @@ mod tests {
         let mut told = Vec::new();
         run(Some(dir.path()), &mut told).unwrap();
         let mut written = String::new();
-        let mut names = String::new();
+        let mut names = Vec::new();
         for file in crd_files().unwrap() {
             let path = dir.path().join(&file.name);
             written += "---\n";
             written += &fs::read_to_string(&path).unwrap();
-            names += &format!("wrote {}\n", path.display());
+            names.push(format!("wrote {}", path.display()));
         }
         assert_eq!(String::from_utf8(printed).unwrap(), written);
-        assert_eq!(String::from_utf8(told).unwrap(), names);
+        let told = String::from_utf8(told).unwrap();
+        assert_eq!(told.lines().collect::<Vec<_>>(), names);
     }
 
     #[test]
