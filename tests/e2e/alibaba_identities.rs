@@ -2,9 +2,10 @@
 //! warnings about keys that may do anything.
 
 use cloudsim::Filter;
+use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -202,4 +203,21 @@ async fn a_root_key_of_a_consumers_namespace_is_told_to_its_objects() {
         .await;
     assert_eq!(warnings(&root).await.len(), 1, "one key, one warning");
     assert!(warnings(&user).await.is_empty());
+    // What is watched by name is watched for everybody in this world, and not without bounds.
+    for scene in [&root, &user] {
+        let params = DeleteParams::default();
+        let all = ListParams::default();
+        scene
+            .objects()
+            .delete_collection(&params, &all)
+            .await
+            .unwrap();
+        let stores: Api<CloudSecretStore> = Api::namespaced(scene.client.clone(), &scene.namespace);
+        stores.delete_collection(&params, &all).await.unwrap();
+    }
+    let stores: Api<ClusterCloudSecretStore> = Api::all(root.client.clone());
+    stores
+        .delete(&store, &DeleteParams::default())
+        .await
+        .unwrap();
 }

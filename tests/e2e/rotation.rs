@@ -72,33 +72,24 @@ async fn the_same_request_is_carried_out_once() {
     scene.refresh("db", "again").await;
     scene.wait_value("db", "password", "canary-new").await;
     assert_eq!(scene.calls("db"), calls + 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_of_any_length_is_carried_out_once_and_status_stays_small() {
-    let scene = Scene::new(World::shared().await, "lengthy").await;
-    scene.put("db", "canary-lengthy");
-    let object = scene.object("db", NEVER, &[("password", "db")]);
-    scene.apply(&object).await.unwrap();
-    scene.wait_settled("db").await;
-    let mut handled: Option<String> = None;
-    for end in ["1", "2"] {
-        let calls = scene.calls("db");
-        scene
-            .refresh("db", &format!("{}{end}", "x".repeat(200 << 10)))
-            .await;
-        let next = until("the request", SOON, async || {
+    // So is one that is as long as annotations may be, and status does not repeat it.
+    scene.wait_handled("db", "again").await;
+    let mut handled = "again".to_owned();
+    for (extra, end) in [(2, "1"), (3, "2")] {
+        let long = format!("{}{end}", "x".repeat(200 << 10));
+        scene.refresh("db", &long).await;
+        handled = until("the long request", SOON, async || {
             let status = scene.objects().get("db").await.unwrap().status;
             let now = status.unwrap_or_default().last_handled_refresh;
-            now.filter(|now| handled.as_ref() != Some(now)).ok_or(())
+            now.filter(|now| *now != handled).ok_or(())
         })
         .await;
-        assert!(next.len() < 100, "{next}");
-        handled = Some(next);
+        assert!(handled.len() < 100, "{handled}");
+        let secret = scene.secret_as_it_is("db").await;
         let version = scene.version("db").await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(scene.calls("db"), calls + 1);
+        scene.stays(&secret, Duration::from_secs(2)).await;
         assert_eq!(scene.version("db").await, version);
+        assert_eq!(scene.calls("db"), calls + extra);
     }
 }
 
