@@ -64,12 +64,17 @@ impl Fixture {
 
     /// A simulator of `seed`, which is also the instance's metadata service.
     pub async fn of(seed: &str) -> Self {
+        Self::of_cluster(seed, "c1", ISSUER, &[AUDIENCE]).await
+    }
+
+    /// The same with another cluster, which the first account knows by `name`.
+    pub async fn of_cluster(seed: &str, name: &str, url: &str, audiences: &[&str]) -> Self {
         let simulator = Simulator::start(seed, Options::default()).await.unwrap();
-        let issuer = Issuer::throw_away(ISSUER).unwrap();
+        let issuer = Issuer::throw_away(url).unwrap();
         let trusted = OidcProvider {
-            name: "c1".to_owned(),
-            issuer: ISSUER.to_owned(),
-            client_ids: vec![AUDIENCE.to_owned()],
+            name: name.to_owned(),
+            issuer: url.to_owned(),
+            client_ids: audiences.iter().map(|&one| one.to_owned()).collect(),
             jwks: Some(issuer.jwks()),
         };
         simulator.put_oidc_provider(trusted).unwrap();
@@ -128,7 +133,7 @@ pub fn named(source: Source) -> Arc<Identity> {
     Arc::new(Identity::new(source, &DigestKey::new(&[5; 32])))
 }
 
-fn account(namespace: &str, name: &str, audience: &str) -> Subject {
+pub fn account(namespace: &str, name: &str, audience: &str) -> Subject {
     Subject::ServiceAccount {
         account: ServiceAccount {
             namespace: namespace.to_owned(),
