@@ -18,12 +18,22 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 6] = [
+const OTHER_FLAGS: [&str; 16] = [
+    "certificate-authority",
+    "cluster",
     "dry-run",
+    "duration",
+    "embed-certs",
+    "flatten",
     "for",
+    "minify",
     "overwrite",
+    "raw",
     "release",
+    "server",
     "test",
+    "token",
+    "user",
     "workspace",
 ];
 
