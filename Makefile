@@ -28,7 +28,7 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(BUILD) --bin external-cloud-secrets
 	@echo "crds/ must be what the code says:"
-	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh"; \
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh" >/dev/null; \
 		diff -r crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace

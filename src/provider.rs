@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 pub use config::ConfigError;
 pub use edge::{Edge, Random};
-pub use error::{CallError, Class, Detail};
+pub use error::{CallError, Class, Detail, Name};
 
 use crate::credential::Credentials;
 use crate::secret_bytes::SecretBytes;

@@ -7,21 +7,33 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use external_cloud_secrets::api::Reason;
+use external_cloud_secrets::api::{Reason, schema};
 use external_cloud_secrets::args::Cli;
 use external_cloud_secrets::cli::crds::crds_yaml;
+use external_cloud_secrets::controller::external_cloud_secret::problem::reason_of;
+use external_cloud_secrets::provider::alibaba::code;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 6] = [
+const OTHER_FLAGS: [&str; 16] = [
+    "certificate-authority",
+    "cluster",
     "dry-run",
+    "duration",
+    "embed-certs",
+    "flatten",
     "for",
+    "minify",
     "overwrite",
+    "raw",
     "release",
+    "server",
     "test",
+    "token",
+    "user",
     "workspace",
 ];
 
@@ -172,6 +184,95 @@ fn the_first_secret_of_the_readme_is_the_example() {
         }
         assert!(shown.contains(&example), "examples/rrsa/{name}.yaml");
     }
+}
+
+#[test]
+fn every_field_of_a_store_is_on_its_page() {
+    let definitions = schema::definitions().unwrap();
+    let store = definitions
+        .iter()
+        .find(|definition| definition["spec"]["names"]["kind"] == "ClusterCloudSecretStore");
+    let version = &store.unwrap()["spec"]["versions"][0];
+    let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let identities = page("docs/identities.md") + &page("docs/identities-alibaba.md");
+    for (schema, text) in [
+        (&spec["provider"]["properties"]["oos"], page("docs/oos.md")),
+        (&spec["provider"]["properties"]["kms"], page("docs/kms.md")),
+        (&spec["auth"], identities),
+    ] {
+        let names = fields(schema);
+        assert!(names.len() > 3, "{names:?}");
+        for name in names {
+            let said = ["`", "."].iter().any(|before| {
+                let said = ["`", ".", ":"].map(|after| format!("{before}{name}{after}"));
+                said.iter().any(|said| text.contains(said))
+            });
+            assert!(said, "{name} is not on its page");
+        }
+    }
+}
+
+/// The names of all fields of a schema, and of those below them.
+fn fields(schema: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        names.insert(name.clone());
+        names.extend(fields(field));
+        names.extend(fields(&field["items"]));
+    }
+    names
+}
+
+#[test]
+fn every_code_in_the_pages_comes_to_the_reason_beside_it() {
+    let sources = sources(&repository().join("src"));
+    let mut seen = 0;
+    for (path, service) in [
+        ("docs/oos.md", code::OOS),
+        ("docs/kms.md", code::KMS),
+        ("docs/identities-alibaba.md", code::STS),
+    ] {
+        let text = page(path);
+        let table = text.split("| code | reason |").nth(1).unwrap();
+        let rows = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').collect();
+            let reason = cells[2].trim().trim_matches('`');
+            for code in cells[1].split('`').skip(1).step_by(2) {
+                seen += 1;
+                let one = code.replace('*', "Any");
+                let class =
+                    code::classify(service, &one).or_else(|| code::classify(code::STS, &one));
+                if let Some(class) = class {
+                    assert_eq!(reason_of(class).as_str(), reason, "{path}: {code}");
+                } else {
+                    // One of our own.
+                    let begins = format!("\"{}", code.split('.').next().unwrap());
+                    assert!(sources.contains(&begins), "{path}: {code}");
+                    let known = Reason::ALL.map(Reason::as_str);
+                    assert!(known.contains(&reason), "{path}: {code}: {reason}");
+                }
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+/// All code below a folder.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        text += &if path.is_dir() {
+            sources(&path)
+        } else {
+            fs::read_to_string(path).unwrap_or_default()
+        };
+    }
+    text
 }
 
 #[tokio::test]

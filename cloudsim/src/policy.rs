@@ -5,6 +5,10 @@ use serde_json::Value;
 use crate::pattern;
 use crate::permission::Resource;
 
+mod resource;
+
+pub(crate) use resource::{ResourcePolicy, Statement as ResourceStatement};
+
 /// A permission policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::hidden::Hidden;
 use crate::parameter::Place;
-use crate::pattern;
+use crate::policy::ResourcePolicy;
 use crate::random;
 use crate::seed::{DataType, KeyState, Secret, SecretType, SecretVersion};
 
@@ -23,6 +23,7 @@ pub(crate) const PREVIOUS: &str = "ACSPrevious";
 pub(crate) struct StoredSecret {
     /// What the seed or the admin said of it; its versions are below, not there.
     pub(crate) about: Secret,
+    policy: ResourcePolicy,
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
     pub(crate) planned_delete: Option<Timestamp>,
@@ -44,7 +45,15 @@ pub(crate) struct StoredVersion {
 #[derive(Debug, Default)]
 pub(crate) struct SecretStore {
     secrets: BTreeMap<Place, StoredSecret>,
-    keys: HashMap<(String, String), KeyState>,
+    keys: HashMap<(String, String), StoredKey>,
+}
+
+/// A key that encrypts secrets.
+#[derive(Debug, Default)]
+pub(crate) struct StoredKey {
+    pub(crate) state: KeyState,
+    /// Who of other accounts may do what with it.
+    pub(crate) policy: ResourcePolicy,
 }
 
 /// Says whether a text can be a secret's name.
@@ -86,9 +95,12 @@ impl StoredSecret {
             data_type: None,
             stages: None,
         }));
+        // A secret is checked before it is stored, so its policy can be read.
+        let policy = secret.resource_policy().unwrap_or_default();
         let explicit = specs.iter().any(|version| version.stages.is_some());
         let mut stored = Self {
             about: secret,
+            policy,
             created: now,
             updated: now,
             planned_delete: None,
@@ -173,15 +185,7 @@ impl StoredSecret {
 
     /// Says whether the secret's policy lets a principal of another account do something.
     pub(crate) fn admits(&self, principal: &str, account: &str, action: &str) -> bool {
-        let root = format!("acs:ram::{account}:root");
-        self.about.policy.iter().any(|policy| {
-            let who = |pattern: &String| *pattern == root || pattern::matches(pattern, principal);
-            policy.principals.iter().any(who)
-                && policy
-                    .actions
-                    .iter()
-                    .any(|pattern| pattern::matches(pattern, action))
-        })
+        self.policy.admits(principal, account, action)
     }
 }
 
@@ -253,12 +257,24 @@ impl SecretStore {
         Some(at)
     }
 
-    pub(crate) fn key(&self, account: &str, id: &str) -> Option<KeyState> {
-        self.keys.get(&(account.to_owned(), id.to_owned())).copied()
+    pub(crate) fn key(&self, account: &str, id: &str) -> Option<&StoredKey> {
+        self.keys.get(&(account.to_owned(), id.to_owned()))
     }
 
-    pub(crate) fn put_key(&mut self, account: &str, id: &str, state: KeyState) {
-        self.keys.insert((account.to_owned(), id.to_owned()), state);
+    /// Adds a key or changes its state, and its policy if there is one.
+    pub(crate) fn put_key(
+        &mut self,
+        account: &str,
+        id: &str,
+        state: KeyState,
+        policy: Option<ResourcePolicy>,
+    ) {
+        let place = (account.to_owned(), id.to_owned());
+        let key = self.keys.entry(place).or_default();
+        key.state = state;
+        if let Some(policy) = policy {
+            key.policy = policy;
+        }
     }
 
     pub(crate) fn delete_key(&mut self, account: &str, id: &str) -> bool {

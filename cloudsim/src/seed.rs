@@ -243,6 +243,9 @@ impl Account {
             .try_for_each(OidcProvider::check)?;
         self.roles.iter().try_for_each(Role::check)?;
         self.secrets.iter().try_for_each(Secret::check)?;
+        for key in &self.kms_keys {
+            key.resource_policy()?;
+        }
         for trust in &self.trusts {
             trust.policy()?;
         }

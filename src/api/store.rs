@@ -200,13 +200,13 @@ pub struct StoreCondition {
 
     /// Patterns of the keys that these namespaces may read, 1 to 64 of at most 512 characters. A
     /// pattern covers the whole key: `*` stands for any characters except `/`, `**` for any
-    /// characters, `{namespace}` for the namespace of the object that reads; all else is literal. A
-    /// key that is an ARN, such as another account's KMS secret, needs a pattern that begins with acs:.
-    /// Absent: every key.
+    /// characters (at most 16 of both), `{namespace}` for the namespace of the object that reads; all
+    /// else is literal. A key that is an ARN, such as another account's KMS secret, needs a pattern
+    /// that begins with acs:. Absent: every key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(min = 1, max = 64),
-        inner(length(min = 1, max = 512), regex(pattern = validation::PLAIN_TEXT)),
+        inner(length(min = 1, max = 512), regex(pattern = validation::KEY_PATTERN)),
         extend("x-kubernetes-list-type" = "set")
     )]
     pub keys: Vec<String>,

@@ -13,6 +13,8 @@ pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 pub const SECRET_KEY: &str = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$";
 /// Text without control characters.
 pub const PLAIN_TEXT: &str = r"^[^\x00-\x1f\x7f]+$";
+/// A pattern of keys: plain text with at most 16 stars or pairs of stars, so that matching stays cheap.
+pub const KEY_PATTERN: &str = r"^[^\x00-\x1f\x7f*]*(\*{1,2}[^\x00-\x1f\x7f*]*){0,16}$";
 /// Text without white space and control characters.
 pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
 /// The id of an Alibaba Cloud region.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use thiserror::Error;
@@ -29,20 +29,38 @@ pub enum CrdsError {
     /// A definition has no YAML form.
     #[error("cannot write the custom resource definitions as YAML: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
-    /// The output or a file refuses.
+    /// The output refuses.
     #[error("cannot write the custom resource definitions: {0}")]
     Write(#[from] io::Error),
+    /// A file or its folder refuses.
+    #[error("cannot write {}: {error}", path.display())]
+    File {
+        /// What cannot be written.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
 }
 
-/// Writes one file for each definition into `dir`, or without it all of them to `out`.
+/// Writes one file for each definition into `dir`, each named in a line on `out`; or without `dir` all
+/// of them to `out`.
+///
+/// # Errors
+/// What could not be written, and where.
 pub fn run(dir: Option<&Path>, out: &mut dyn Write) -> Result<(), CrdsError> {
     let Some(dir) = dir else {
         out.write_all(crds_yaml()?.as_bytes())?;
         return Ok(());
     };
-    fs::create_dir_all(dir)?;
+    let refused = |path: &Path| {
+        let path = path.to_owned();
+        |error| CrdsError::File { path, error }
+    };
+    fs::create_dir_all(dir).map_err(refused(dir))?;
     for file in crd_files()? {
-        fs::write(dir.join(&file.name), &file.yaml)?;
+        let path = dir.join(&file.name);
+        fs::write(&path, &file.yaml).map_err(refused(&path))?;
+        writeln!(out, "wrote {}", path.display())?;
     }
     Ok(())
 }
@@ -123,12 +141,36 @@ mod tests {
         let mut printed = Vec::new();
         run(None, &mut printed).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        run(Some(dir.path()), &mut io::sink()).unwrap();
+        let mut told = Vec::new();
+        run(Some(dir.path()), &mut told).unwrap();
         let mut written = String::new();
+        let mut names = Vec::new();
         for file in crd_files().unwrap() {
+            let path = dir.path().join(&file.name);
             written += "---\n";
-            written += &fs::read_to_string(dir.path().join(&file.name)).unwrap();
+            written += &fs::read_to_string(&path).unwrap();
+            names.push(format!("wrote {}", path.display()));
         }
         assert_eq!(String::from_utf8(printed).unwrap(), written);
+        let told = String::from_utf8(told).unwrap();
+        assert_eq!(told.lines().collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let below = file.join("crds");
+        let error = run(Some(&below), &mut io::sink()).unwrap_err().to_string();
+        let named = format!("cannot write {}: ", below.display());
+        assert!(error.starts_with(&named), "{error}");
+        // A folder stands where a file is to be.
+        let taken = dir.path().join(&crd_files().unwrap()[0].name);
+        fs::create_dir(&taken).unwrap();
+        let error = run(Some(dir.path()), &mut io::sink());
+        let error = error.unwrap_err().to_string();
+        let named = format!("cannot write {}: ", taken.display());
+        assert!(error.starts_with(&named), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 pub mod admission;
 mod alibaba;
 mod ca_bundle;
+pub mod glob;
 pub mod identity;
 pub mod reachability;
 pub mod reconcile;

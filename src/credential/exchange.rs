@@ -20,11 +20,14 @@ use super::{
     Subject, Surroundings,
 };
 use crate::provider::alibaba::{AssumeRole, AssumeRoleWithOidc, Sts, code};
-use crate::provider::{CallError, Class, Detail, Edge};
+use crate::provider::{CallError, Class, Detail, Edge, Name};
 use crate::refresh::CallObserver;
 
 /// How long an access key in a profile is used before the file is read again.
 const PROFILE_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Before the role that is not there.
+const NO_ROLE: &str = "there is no role";
 
 /// Makes tokens of service accounts.
 pub trait TokenMinter: Send + Sync + 'static {
@@ -147,10 +150,7 @@ impl Exchange {
                 "assumeRole: the source needs sts:AssumeRole on the role, and the role must trust \
                  it, with the same externalId if it asks for one",
             )),
-            Class::Unauthenticated if !code::refuses_the_key(error.code()) => {
-                error.with_detail(Detail::Fixed("assumeRole: the role does not exist"))
-            }
-            _ => error,
+            _ => naming_role(error, "assumeRole: there is no role", &role.role_arn),
         };
         let call = sts.assume_role(base, &request);
         let answer = self.observed("AssumeRole", &role.role_arn, call);
@@ -185,7 +185,8 @@ impl Exchange {
                 let sts = Sts::new(profile.sts.clone(), self.edge.clone());
                 let credentials = key.credentials();
                 let call = sts.assume_role(&credentials, &request);
-                self.observed("AssumeRole", &role.arn, call).await
+                let answer = self.observed("AssumeRole", &role.arn, call).await;
+                answer.map_err(|error| naming_role(error, NO_ROLE, &role.arn))
             }
             Found::OidcRole {
                 role,
@@ -231,8 +232,10 @@ impl Exchange {
         };
         let sts = Sts::new(rrsa.sts.clone(), self.edge.clone());
         let call = sts.assume_role_with_oidc(&request);
-        self.observed("AssumeRoleWithOIDC", &rrsa.role_arn, call)
-            .await
+        let answer = self
+            .observed("AssumeRoleWithOIDC", &rrsa.role_arn, call)
+            .await;
+        answer.map_err(|error| naming_role(error, NO_ROLE, &rrsa.role_arn))
     }
 
     /// The text in the file at `path`, trimmed: projected files may end in a line break.
@@ -251,6 +254,14 @@ impl Exchange {
             text => Ok(SecretString::from(text)),
         }
     }
+}
+
+/// The same error, which after `text` names the role if it says that there is none.
+fn naming_role(error: CallError, text: &'static str, role: &str) -> CallError {
+    if code::is_no_role(error.code()) {
+        return error.with_detail(Detail::Named(text, Name::new(role)));
+    }
+    error
 }
 
 impl Exchanger for Exchange {

@@ -30,6 +30,13 @@ impl Issued {
         if self.access_key_id.is_empty() || secrets.iter().any(|s| s.expose_secret().is_empty()) {
             return Err("the credentials are incomplete");
         }
+        let sent = [
+            self.access_key_id.as_str(),
+            self.security_token.expose_secret(),
+        ];
+        if !sent.iter().all(|text| is_sendable(text)) {
+            return Err("the key's id or the token holds characters that no header can carry");
+        }
         let expires_at = self.expiration.parse::<Timestamp>();
         let expires_at = expires_at.map_err(|_| "their expiration is no timestamp")?;
         if expires_at <= now {
@@ -42,6 +49,11 @@ impl Issued {
             expires_at: Some(expires_at),
         })
     }
+}
+
+/// Whether a header carries `text` as it is; the signature covers it without white space around.
+fn is_sendable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn secret<'de, D: Deserializer<'de>>(decoder: D) -> Result<SecretString, D::Error> {

@@ -40,11 +40,13 @@ pub struct CallError {
 }
 
 /// What else may be said about a failure: a closed set that only our own code fills, so that no
-/// text of a cloud, a tenant or a body can get into a message.
+/// text of a cloud or a body can get into a message, and of a tenant's no more than a [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
     /// A fixed sentence of ours.
     Fixed(&'static str),
+    /// A fixed sentence of ours that ends in what it is about.
+    Named(&'static str, Name),
     /// A file of the operator's own (never one that a tenant named), and what is wrong with it.
     File {
         /// Where the operator's environment says it is.
@@ -63,6 +65,13 @@ pub enum Detail {
     },
 }
 
+/// The name of something that a store or a `ServiceAccount` says we use, such as a role. It has only
+/// characters that such names have, and cannot be a text of any length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name(String);
+
+/// The longest name: `NAMESPACE/NAME` of a Kubernetes object has at most 317 characters.
+const LONGEST_NAME: usize = 320;
 /// The longest code; those of the clouds have up to 60 characters.
 const LONGEST_CODE: usize = 80;
 /// The longest request id; those of the clouds have 36.
@@ -173,12 +182,30 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
+// === impl Name ===
+
+impl Name {
+    /// `text`, with `?` for every character that is in no name of a role or object, and cut.
+    pub fn new(text: &str) -> Self {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || ":/._-".contains(c);
+        let shown = text.chars().take(LONGEST_NAME);
+        Self(shown.map(|c| if allowed(c) { c } else { '?' }).collect())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 // === impl Detail ===
 
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(text) => f.write_str(text),
+            Self::Named(text, name) => write!(f, "{text} {name}"),
             Self::File { path, problem } => write!(f, "file {} {problem}", path.display()),
             Self::Undecodable {
                 category,
@@ -214,6 +241,23 @@ mod tests {
         let error = CallError::new(Class::Denied, &token).with_request_id(Some(&token));
         assert_eq!(error.to_string(), "NoCode");
         assert_eq!(CallError::new(Class::Denied, "").to_string(), "NoCode");
+    }
+
+    #[test]
+    fn a_name_is_one_line_and_no_longer_than_names_are() {
+        let shown = |name: &str| {
+            let detail = Detail::Named("there is no role", Name::new(name));
+            CallError::new(Class::Unauthenticated, "X")
+                .with_detail(detail)
+                .to_string()
+        };
+        let role = "acs:ram::1:role/shop-1_a.b";
+        assert_eq!(shown(role), format!("X: there is no role {role}"));
+        assert_eq!(shown("a b\n\u{7f}é"), "X: there is no role a?b???");
+        assert_eq!(
+            shown(&"a".repeat(1_000)).len(),
+            320 + "X: there is no role ".len()
+        );
     }
 
     #[test]

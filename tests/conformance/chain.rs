@@ -199,6 +199,10 @@ async fn every_refused_hop_has_its_class_and_code() {
         assert_eq!(read(&fixture, &identity).await, refused(class, code));
     }
     assert_eq!(read(&fixture, &hop(&fixture, base(), |_| ())).await, Ok(()));
+    let missing = hop(&fixture, base(), |r| r.role_arn.push('2'));
+    let error = fixture.cache.get(&missing).await.unwrap_err().to_string();
+    let named = format!("assumeRole: there is no role {ROLE}2");
+    assert!(error.contains(&named), "{error}");
 }
 
 #[tokio::test]

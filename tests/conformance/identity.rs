@@ -64,12 +64,17 @@ impl Fixture {
 
     /// A simulator of `seed`, which is also the instance's metadata service.
     pub async fn of(seed: &str) -> Self {
+        Self::of_cluster(seed, "c1", ISSUER, &[AUDIENCE]).await
+    }
+
+    /// The same with another cluster, which the first account knows by `name`.
+    pub async fn of_cluster(seed: &str, name: &str, url: &str, audiences: &[&str]) -> Self {
         let simulator = Simulator::start(seed, Options::default()).await.unwrap();
-        let issuer = Issuer::throw_away(ISSUER).unwrap();
+        let issuer = Issuer::throw_away(url).unwrap();
         let trusted = OidcProvider {
-            name: "c1".to_owned(),
-            issuer: ISSUER.to_owned(),
-            client_ids: vec![AUDIENCE.to_owned()],
+            name: name.to_owned(),
+            issuer: url.to_owned(),
+            client_ids: audiences.iter().map(|&one| one.to_owned()).collect(),
             jwks: Some(issuer.jwks()),
         };
         simulator.put_oidc_provider(trusted).unwrap();
@@ -128,7 +133,7 @@ pub fn named(source: Source) -> Arc<Identity> {
     Arc::new(Identity::new(source, &DigestKey::new(&[5; 32])))
 }
 
-fn account(namespace: &str, name: &str, audience: &str) -> Subject {
+pub fn account(namespace: &str, name: &str, audience: &str) -> Subject {
     Subject::ServiceAccount {
         account: ServiceAccount {
             namespace: namespace.to_owned(),
@@ -194,6 +199,12 @@ async fn every_refused_exchange_has_its_class_and_code() {
     assert_eq!(failure, expected(Denied, "AuthenticationFail.NoPermission"));
     let failure = fixture.failure(|r| r.role_arn.push('2')).await;
     assert_eq!(failure, expected(Unauthenticated, "EntityNotExist.Role"));
+    let missing = fixture.identity(|r| r.role_arn.push('2'));
+    let error = fixture.cache.get(&missing).await.unwrap_err().to_string();
+    assert!(
+        error.contains("there is no role acs:ram::1000000000000001:role/shop2"),
+        "{error}"
+    );
     let failure = fixture.failure(|r| r.session_name = "a b".to_owned()).await;
     assert_eq!(
         failure,

@@ -1,6 +1,6 @@
 //! One suite that every provider passes against its simulator, and the same for identities.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod chain;
 mod identity;
@@ -8,6 +8,7 @@ mod kms;
 mod kms_secrets;
 mod machine;
 mod oos;
+mod policy;
 mod quiet;
 mod subject;
 mod suite;

@@ -138,8 +138,13 @@ pub fn edge() -> Edge {
     }
 }
 
-/// The parameter store at `url`, with STS there too.
+/// The store of secret parameters at `url`, with STS there too.
 pub fn provider(url: &str) -> Oos {
+    provider_of(url, Parameters::Secret)
+}
+
+/// The store of parameters of one kind.
+pub fn provider_of(url: &str, parameters: Parameters) -> Oos {
     let policy = EndpointPolicy::new([], true).unwrap();
     let region = "cn-hangzhou";
     let sts = endpoint::sts(&policy, Some(url), region, Network::Public).unwrap();
@@ -147,7 +152,7 @@ pub fn provider(url: &str) -> Oos {
         region: region.to_owned(),
         network: Network::Public,
         endpoint: Some(url.to_owned()),
-        parameters: Parameters::Secret,
+        parameters,
     };
     Oos::new(config, sts, &policy, edge()).unwrap()
 }

@@ -1,9 +1,11 @@
 //! The further identities of Alibaba Cloud: roles named by annotations, roles entered by others, and
 //! warnings about keys that may do anything.
 
+use cloudsim::Filter;
+use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -95,6 +97,17 @@ async fn a_provider_that_nobody_names_is_asked_for() {
     assert!(scene.secret("db").await.is_none());
 }
 
+/// The warnings of root keys in the scene's namespace.
+async fn warnings(scene: &Scene<'_>) -> Vec<Event> {
+    let api: Api<Event> = Api::namespaced(scene.client.clone(), &scene.namespace);
+    let all = api.list(&ListParams::default()).await.unwrap();
+    let warnings = all
+        .items
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some("RootAccessKey"));
+    warnings.collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
     let scene = Scene::new(World::shared().await, "rootkey").await;
@@ -111,16 +124,10 @@ async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
     scene
         .wait_condition("user", "Ready", "False", "AccessDenied")
         .await;
-    let warned = async || {
-        let api: Api<Event> = Api::namespaced(scene.client.clone(), &scene.namespace);
-        let all = api.list(&ListParams::default()).await.unwrap();
-        let warnings = all
-            .items
-            .into_iter()
-            .filter(|event| event.reason.as_deref() == Some("RootAccessKey"));
-        warnings.collect::<Vec<_>>()
-    };
-    let event = until("the warning", SOON, async || warned().await.pop().ok_or(())).await;
+    let event = until("the warning", SOON, async || {
+        warnings(&scene).await.pop().ok_or(())
+    })
+    .await;
     assert_eq!(event.type_.as_deref(), Some("Warning"));
     assert_eq!(event.regarding.unwrap().name.as_deref(), Some("root"));
     assert!(!event.note.unwrap().contains("canary"));
@@ -129,6 +136,88 @@ async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
     store["spec"]["limits"] = json!({ "minRefreshInterval": "1m" });
     scene.apply(&store).await.unwrap();
     scene.wait_store(STORE, "root", "True", "StoreReady").await;
-    assert_eq!(warned().await.len(), 1);
+    assert_eq!(warnings(&scene).await.len(), 1);
     assert!(!scene.world.log().await.contains("canary-rootkey-secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_key_of_a_consumers_namespace_is_told_to_its_objects() {
+    let world = World::shared().await;
+    let (root, user) = (
+        Scene::new(world, "rootkeys").await,
+        Scene::new(world, "userkeys").await,
+    );
+    let mut auth = root.access_key("ak");
+    for part in ["accessKeyIdSecretRef", "accessKeySecretSecretRef"] {
+        auth["accessKey"][part]["fromConsumer"] = true.into();
+    }
+    let store = root.cluster_store("keys", auth, json!([{ "namespaceSelector": {} }]));
+    root.apply(&store).await.unwrap();
+    let store = root.cluster_name("keys");
+    for (scene, owner) in [(&root, None), (&user, Some(user.namespace.as_str()))] {
+        let id = scene.namespace.as_str();
+        let cloud = &world.cloud;
+        cloud.put_key(owner, id, "canary-rootkeys-secret").unwrap();
+        let values = [("id", id), ("secret", "canary-rootkeys-secret")];
+        scene.put_secret("ak", &values).await;
+    }
+    root.put("db", "canary-rootkeys");
+    let key = root.key("db");
+    let reading = |scene: &Scene<'_>, name: &str, suspended: bool| {
+        let keys = [("a", &*key)];
+        let mut object = scene.reading(name, ("ClusterCloudSecretStore", &store), &keys);
+        object["spec"]["suspend"] = suspended.into();
+        object
+    };
+    user.apply(&reading(&user, "db", true)).await.unwrap();
+    user.wait_condition("db", "Fresh", "False", "Suspended")
+        .await;
+    for name in ["db", "again"] {
+        root.apply(&reading(&root, name, false)).await.unwrap();
+        root.wait_value(name, "a", "canary-rootkeys").await;
+    }
+    let event = until("the warning", SOON, async || {
+        warnings(&root).await.pop().ok_or(())
+    })
+    .await;
+    let about = event.regarding.unwrap();
+    assert_eq!(about.kind.as_deref(), Some("ExternalCloudSecret"));
+    assert!(!event.note.unwrap().contains("canary"));
+    let asked = || {
+        let mut view = world.cloud.ledger_of(&Filter::action("GetCallerIdentity"));
+        let user = format!("acs:ram::{ACCOUNT}:user/{}", user.namespace);
+        view.recent.retain(|call| call.principal == user);
+        view.recent.len()
+    };
+    assert_eq!(
+        asked(),
+        0,
+        "nothing is asked about a suspended object's key"
+    );
+    user.apply(&reading(&user, "db", false)).await.unwrap();
+    until("the question", SOON, async || {
+        (asked() == 1).then_some(()).ok_or(asked())
+    })
+    .await;
+    user.wait_condition("db", "Fresh", "False", "AccessDenied")
+        .await;
+    assert_eq!(warnings(&root).await.len(), 1, "one key, one warning");
+    assert!(warnings(&user).await.is_empty());
+    // What is watched by name is watched for everybody in this world, and not without bounds.
+    for scene in [&root, &user] {
+        let params = DeleteParams::default();
+        let all = ListParams::default();
+        scene
+            .objects()
+            .delete_collection(&params, &all)
+            .await
+            .unwrap();
+        let stores: Api<CloudSecretStore> = Api::namespaced(scene.client.clone(), &scene.namespace);
+        stores.delete_collection(&params, &all).await.unwrap();
+    }
+    let stores: Api<ClusterCloudSecretStore> = Api::all(root.client.clone());
+    stores
+        .delete(&store, &DeleteParams::default())
+        .await
+        .unwrap();
 }

@@ -181,11 +181,17 @@ fn crds_prints_and_writes_what_is_committed() {
         .output()
         .unwrap();
     assert!(written.status.success());
+    let told = String::from_utf8(written.stdout).unwrap();
     let mut files = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/crds")).unwrap() {
         let path = entry.unwrap().path();
         let committed = std::fs::read_to_string(&path).unwrap();
-        let ours = std::fs::read_to_string(dir.path().join(path.file_name().unwrap())).unwrap();
+        let ours = dir.path().join(path.file_name().unwrap());
+        assert!(
+            told.contains(&format!("wrote {}\n", ours.display())),
+            "{told}"
+        );
+        let ours = std::fs::read_to_string(ours).unwrap();
         assert!(
             committed == ours,
             "{} is out of date: run make crds",

@@ -237,6 +237,12 @@ async fn each_wrong_identity_is_told_with_the_clouds_code() {
         scene.through(name, auth).await;
         let message = scene.wait_condition(name, "Ready", "False", reason).await;
         assert!(message.contains(code), "{name}: {message}");
+        let named = match name {
+            "role" => role("absent"),
+            "grant" => format!("ServiceAccount {}/default", scene.namespace),
+            _ => String::new(),
+        };
+        assert!(message.contains(&named), "{name}: {message}");
         scene.wait_condition(name, "Fresh", "False", reason).await;
         assert!(scene.secret(name).await.is_none(), "{name}");
     }

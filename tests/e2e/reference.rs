@@ -47,7 +47,8 @@ async fn a_property_that_vanishes_keeps_the_secret_and_is_told() {
     let message = scene
         .wait_condition("db", "Fresh", "False", "PropertyNotFound")
         .await;
-    assert!(message.contains("data[password]"), "{message}");
+    let named = r#"data[password].remoteRef.property "password""#;
+    assert!(message.contains(named), "{message}");
     assert!(!message.contains("canary"), "{message}");
     assert_eq!(scene.secret_as_it_is("db").await, before);
     assert_eq!(scene.condition("db", "Ready").await.status, "True");

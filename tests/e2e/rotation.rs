@@ -72,6 +72,25 @@ async fn the_same_request_is_carried_out_once() {
     scene.refresh("db", "again").await;
     scene.wait_value("db", "password", "canary-new").await;
     assert_eq!(scene.calls("db"), calls + 1);
+    // So is one that is as long as annotations may be, and status does not repeat it.
+    scene.wait_handled("db", "again").await;
+    let mut handled = "again".to_owned();
+    for (extra, end) in [(2, "1"), (3, "2")] {
+        let long = format!("{}{end}", "x".repeat(200 << 10));
+        scene.refresh("db", &long).await;
+        handled = until("the long request", SOON, async || {
+            let status = scene.objects().get("db").await.unwrap().status;
+            let now = status.unwrap_or_default().last_handled_refresh;
+            now.filter(|now| *now != handled).ok_or(())
+        })
+        .await;
+        assert!(handled.len() < 100, "{handled}");
+        let secret = scene.secret_as_it_is("db").await;
+        let version = scene.version("db").await;
+        scene.stays(&secret, Duration::from_secs(2)).await;
+        assert_eq!(scene.version("db").await, version);
+        assert_eq!(scene.calls("db"), calls + extra);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,7 +114,7 @@ async fn put_key(
     Asked(at): Asked<InAccount>,
     Body(key): Body<KmsKey>,
 ) -> Done {
-    cloud.put_kms_key(at.account.as_deref(), &key.id, key.state)?;
+    cloud.put_kms_key(at.account.as_deref(), &key)?;
     Ok(Json(json!({})))
 }
 

@@ -7,7 +7,7 @@ use crate::cloud::{Cloud, CloudError};
 use crate::hidden::Hidden;
 use crate::parameter::Place;
 use crate::secret::{CURRENT, SecretStore, is_version_id};
-use crate::seed::{KeyState, KmsSettings, Secret, SecretType, SecretVersion, Seed, SeedError};
+use crate::seed::{KmsKey, KmsSettings, Secret, SecretType, SecretVersion, Seed, SeedError};
 
 /// A secret without its data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,9 @@ pub(super) fn stored(seed: &Seed, now: Timestamp) -> SecretStore {
     let mut store = SecretStore::default();
     for account in &seed.accounts {
         for key in &account.kms_keys {
-            store.put_key(&account.id, &key.id, key.state);
+            // A seed is checked before it is used, so its policies can be read.
+            let policy = key.resource_policy().ok();
+            store.put_key(&account.id, &key.id, key.state, policy);
         }
         for secret in &account.secrets {
             let place = Place {
@@ -155,15 +157,17 @@ impl Cloud {
         info.collect()
     }
 
-    /// Adds a key or changes its state.
+    /// Adds a key or changes its state, and its policy if it says one.
     pub(crate) fn put_kms_key(
         &self,
         account: Option<&str>,
-        id: &str,
-        state: KeyState,
+        key: &KmsKey,
     ) -> Result<(), CloudError> {
         let account = self.account(account)?;
-        self.secrets.write().put_key(&account, id, state);
+        let policy = key.resource_policy()?;
+        let said = key.policy_document.is_some();
+        let mut store = self.secrets.write();
+        store.put_key(&account, &key.id, key.state, said.then_some(policy));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hidden::Hidden;
+use crate::policy::{ResourcePolicy, ResourceStatement};
 use crate::secret::{MAX_DATA, is_name, is_version_id};
 use crate::seed::SeedError;
 
@@ -46,6 +47,9 @@ pub struct Secret {
     /// Who of other accounts may do what with it.
     #[serde(default)]
     pub policy: Vec<SecretPolicy>,
+    /// The same as a policy of the secret as KMS writes it; its denials win.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<Value>,
     /// Whether its versions are text or binary, where they do not say.
     #[serde(default)]
     pub data_type: DataType,
@@ -134,7 +138,7 @@ pub struct SecretPolicy {
 }
 
 /// A key of KMS that encrypts secrets.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KmsKey {
     /// The key's id.
@@ -142,6 +146,10 @@ pub struct KmsKey {
     /// Whether it can be used.
     #[serde(default)]
     pub state: KeyState,
+    /// Who of other accounts may do what with it: the key's policy as KMS writes it. Without it, what
+    /// was said of the key before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<Value>,
 }
 
 /// Whether a key can be used.
@@ -202,8 +210,33 @@ impl Secret {
         if datas.any(|(data, data_type)| !data_type.fits(data)) {
             return wrong(&format!("must have 1 to {MAX_DATA} bytes of data"));
         }
-        Ok(())
+        self.resource_policy().map(drop)
     }
+
+    pub(crate) fn resource_policy(&self) -> Result<ResourcePolicy, SeedError> {
+        let mut policy = read("secrets", &self.name, self.policy_document.as_ref())?;
+        let short = self.policy.iter().map(|policy| ResourceStatement {
+            allows: true,
+            principals: policy.principals.clone(),
+            actions: policy.actions.clone(),
+        });
+        policy.statements.extend(short);
+        Ok(policy)
+    }
+}
+
+// === impl KmsKey ===
+
+impl KmsKey {
+    pub(crate) fn resource_policy(&self) -> Result<ResourcePolicy, SeedError> {
+        read("kms_keys", &self.id, self.policy_document.as_ref())
+    }
+}
+
+fn read(what: &str, name: &str, document: Option<&Value>) -> Result<ResourcePolicy, SeedError> {
+    let policy = document.map(ResourcePolicy::read).transpose();
+    let wrong = |why| SeedError::Rule(format!("{what}: the policy of {name}: {why}"));
+    policy.map(Option::unwrap_or_default).map_err(wrong)
 }
 
 // === impl SecretType ===

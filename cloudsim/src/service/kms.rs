@@ -9,7 +9,7 @@ use crate::parameter::Place;
 use crate::permission::Resource;
 use crate::quota;
 use crate::refusal::Refusal;
-use crate::secret::{CURRENT, SecretStore, StoredSecret, StoredVersion};
+use crate::secret::{CURRENT, SecretStore, StoredKey, StoredSecret, StoredVersion};
 use crate::seed::{Batch, KeyState};
 use crate::service::Action;
 use crate::service::oos::date;
@@ -222,7 +222,16 @@ impl Call<'_> {
         let refuse = |code: &'static str, what: &str| {
             Err(Refusal::new(409, code, format!("The key {what}.")))
         };
-        match store.key(&place.account, id) {
+        let stored = store.key(&place.account, id);
+        let account = &self.caller.account;
+        let shut = |key: &StoredKey| {
+            !key.policy
+                .admits(&self.caller.arn(), account, "kms:Decrypt")
+        };
+        if place.account != *account && stored.is_some_and(shut) {
+            return Err(self.denied("kms:Decrypt"));
+        }
+        match stored.map(|key| key.state) {
             Some(KeyState::Enabled) => Ok(()),
             Some(KeyState::Disabled) => refuse("Rejected.Disabled", "is disabled"),
             Some(KeyState::PendingDeletion) => {

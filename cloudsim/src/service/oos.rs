@@ -205,7 +205,7 @@ impl<'a> Read<'a> {
             }
             Kind::Secret => vec![
                 (action, resource("oos", "secretparameter")),
-                ("kms:GetSecretValue", resource("kms", "secret")),
+                ("kms:GetSecretValue", kept(self, name)),
             ],
         };
         for (action, resource) in needed {
@@ -266,6 +266,14 @@ impl<'a> Read<'a> {
         entry.insert("Tags".to_owned(), json!(parameter.about.tags));
         Some(Value::Object(entry))
     }
+}
+
+/// The secret of KMS that a parameter is kept as: one under `oos/`. Rules may call it by the
+/// parameter's own name.
+fn kept(read: &Read<'_>, name: &str) -> Resource {
+    let secret = format!("oos/{name}");
+    let account = &read.principal.account;
+    Resource::new("kms", read.region, account, "secret", &secret).called(name.to_owned())
 }
 
 fn flag(name: &str, request: &Request) -> Result<bool, Refusal> {

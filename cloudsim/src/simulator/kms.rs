@@ -2,7 +2,7 @@
 
 use crate::cloud::{CloudError, SecretInfo};
 use crate::hidden::Hidden;
-use crate::seed::{Batch, KeyState, KmsSettings, Secret, SecretVersion};
+use crate::seed::{Batch, KeyState, KmsKey, KmsSettings, Secret, SecretVersion};
 use crate::simulator::Simulator;
 
 // === impl Simulator ===
@@ -51,7 +51,17 @@ impl Simulator {
 
     /// Adds a key of the first account, or changes its state.
     pub fn put_kms_key(&self, id: &str, state: KeyState) -> Result<(), CloudError> {
-        self.cloud.put_kms_key(None, id, state)
+        let key = KmsKey {
+            id: id.to_owned(),
+            state,
+            policy_document: None,
+        };
+        self.cloud.put_kms_key(None, &key)
+    }
+
+    /// Adds a key of any account, or changes its state, and its policy if it says one.
+    pub fn put_kms_key_in(&self, account: &str, key: &KmsKey) -> Result<(), CloudError> {
+        self.cloud.put_kms_key(Some(account), key)
     }
 
     /// Deletes a key of the first account. The secrets that it encrypts cannot be read any more.

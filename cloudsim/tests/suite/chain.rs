@@ -175,7 +175,7 @@ async fn a_session_policy_narrows_what_a_session_may_do() {
         "Statement": [{
             "Effect": "Allow",
             "Action": ["oos:GetSecretParameter", "kms:GetSecretValue"],
-            "Resource": ["acs:oos:*:*:secretparameter//far/a", "acs:kms:*:*:secret//far/a"],
+            "Resource": ["acs:oos:*:*:secretparameter//far/a", "acs:kms:*:*:secret/oos//far/a"],
         }],
     });
     let user = Client::new(&simulator, USER);

@@ -16,5 +16,6 @@ mod metadata;
 mod oos;
 mod path;
 mod program;
+mod sharing;
 mod support;
 mod token;

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
 use super::inputs::place_of;
 use super::ownership::SecretFacts;
@@ -207,6 +207,7 @@ async fn entry_need(
             ),
         })?;
         let origin = Arc::new(origin.ok_or(EntryError::Unasked(what))?);
+        look_for_root_key(context, object, store, &origin);
         looked.origin = Some(Arc::clone(&origin));
         origin
     };
@@ -283,6 +284,24 @@ fn store_limits(store: &AnyStore) -> StoreLimits {
     StoreLimits {
         per_second: per_second.and_then(|most| u32::try_from(most).ok()),
         in_flight: in_flight.and_then(|most| usize::try_from(most).ok()),
+    }
+}
+
+/// Has it looked at whose key the consumer's is, which nobody but the consumer's objects tells. It is
+/// asked beside the reconcile.
+fn look_for_root_key(
+    context: &Context,
+    object: &ExternalCloudSecret,
+    store: &AnyStore,
+    origin: &Origin,
+) {
+    if store.has_key_of_consumer()
+        && object.spec.suspend != Some(true)
+        && let Some(place) = registry::place(store.provider())
+        && let Ok(sts) = context.resolver.sts(store, &place)
+    {
+        let about = object.object_ref(&());
+        context.root_keys.look(store, about, &origin.identity, sts);
     }
 }
 

@@ -6,6 +6,7 @@ use super::inputs::Data;
 use super::problem::Problem;
 use super::property;
 use crate::api::{ExternalCloudSecretSpec, Reason};
+use crate::controller::quote::quoted;
 use crate::refresh::Held;
 use crate::secret_bytes::SecretBytes;
 
@@ -30,7 +31,9 @@ pub fn render(spec: &ExternalCloudSecretSpec, held: &[Arc<Held>]) -> Result<Data
             None => held.fetched.value.clone(),
             Some(name) => SecretBytes::new(property::extract(value, name).map_err(|error| {
                 let (secret_key, key) = (&entry.secret_key, &entry.remote_ref.key);
-                let message = format!("data[{secret_key}].remoteRef.property ({key}): {error}");
+                let property = quoted(name);
+                let message =
+                    format!("data[{secret_key}].remoteRef.property {property} ({key}): {error}");
                 Problem::new(Reason::PropertyNotFound, message)
             })?),
         };

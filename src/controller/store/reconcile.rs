@@ -37,8 +37,8 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         && let Some(place) = registry::place(store.provider())
         && let Ok(sts) = context.resolver.sts(store, &place)
     {
-        let reference = store.reference();
-        context.root_keys.look(reference, &origin.identity, sts);
+        let about = store.reference();
+        context.root_keys.look(store, about, &origin.identity, sts);
     }
     let (state, reason, message) = ready(store, resolved)?;
     let old = store.status();

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
+use super::view::AnyStore;
 use crate::controller::event::Events;
 use crate::credential::{Callers, Identity, IdentityId, Source};
 use crate::provider::Class;
 use crate::provider::endpoint::Endpoint;
 
+/// Looks that are remembered; beyond, all are forgotten, and a warning may come again.
+const MOST: usize = 1024;
 /// How often a question is repeated that nobody answered, and how long after.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(20);
@@ -23,12 +26,15 @@ const MESSAGE: &str = "the access key is that of the cloud account itself: it ma
                        policy restrains it, and it can enter no role; use RRSA or the key of a \
                        RAM user that may read what this store names";
 
-/// Knows which stores were looked at.
+/// Knows which keys of which stores were looked at.
 pub struct RootKeys {
     callers: Callers,
     events: Events,
-    seen: Mutex<HashSet<(String, IdentityId)>>,
+    seen: Mutex<HashSet<Look>>,
 }
+
+/// The UID of a store, and a key that it reads with.
+type Look = (String, IdentityId);
 
 // === impl RootKeys ===
 
@@ -42,14 +48,22 @@ impl RootKeys {
         }
     }
 
-    /// Warns about `store`, once for each key, if what `identity` begins with is a root key.
-    pub fn look(self: &Arc<Self>, store: ObjectReference, identity: &Arc<Identity>, sts: Endpoint) {
+    /// Warns if what `identity` begins with is a root key, once for each key of `store`. The
+    /// warning is an event of `about`: of the store itself, or where the key is that of the
+    /// consumer's namespace, of the first object that reads with it, for only there it can be mended.
+    pub fn look(
+        self: &Arc<Self>,
+        store: &AnyStore,
+        about: ObjectReference,
+        identity: &Arc<Identity>,
+        sts: Endpoint,
+    ) {
         let first = Arc::clone(identity.first());
         if !matches!(first.source(), Source::AccessKey(_)) {
             return;
         }
-        let seen = (store.uid.clone().unwrap_or_default(), first.id());
-        if !self.seen().insert(seen.clone()) {
+        let look = (store.meta().uid.clone().unwrap_or_default(), first.id());
+        if !self.is_first(look.clone()) {
             return;
         }
         let this = Arc::clone(self);
@@ -57,18 +71,27 @@ impl RootKeys {
             match this.is_root(&first, &sts).await {
                 Some(true) => {
                     tracing::warn!(
-                        kind = store.kind,
-                        name = store.name,
-                        "store reads with a root key"
+                        kind = about.kind,
+                        namespace = about.namespace,
+                        name = about.name,
+                        "reads with a root key"
                     );
-                    this.events.transition(store, false, REASON, MESSAGE);
+                    this.events.transition(about, false, REASON, MESSAGE);
                 }
                 Some(false) => {}
                 None => {
-                    this.seen().remove(&seen);
+                    this.seen().remove(&look);
                 }
             }
         });
+    }
+
+    fn is_first(&self, look: Look) -> bool {
+        let mut seen = self.seen();
+        if seen.len() >= MOST && !seen.contains(&look) {
+            seen.clear();
+        }
+        seen.insert(look)
     }
 
     async fn is_root(&self, identity: &Arc<Identity>, sts: &Endpoint) -> Option<bool> {
@@ -87,7 +110,7 @@ impl RootKeys {
         None
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashSet<(String, IdentityId)>> {
+    fn seen(&self) -> MutexGuard<'_, HashSet<Look>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

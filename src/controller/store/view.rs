@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
 use crate::api::{
-    AuthSpec, CloudSecretStore, ClusterCloudSecretStore, LimitsSpec, ProviderSpec, StoreCondition,
-    StoreKind, StoreStatus,
+    AuthSpec, CloudSecretStore, ClusterCloudSecretStore, LimitsSpec, ProviderSpec, SecretKeyRef,
+    StoreCondition, StoreKind, StoreStatus,
 };
 use crate::controller::dependency::StoreId;
 
@@ -80,6 +80,17 @@ impl AnyStore {
             Self::Namespaced(store) => &store.spec.auth,
             Self::Cluster(store) => &store.spec.auth,
         }
+    }
+
+    /// Whether it reads with an access key that each consumer's namespace has for itself.
+    pub fn has_key_of_consumer(&self) -> bool {
+        let of_consumer = |reference: &SecretKeyRef| reference.from_consumer == Some(true);
+        self.auth().access_key.as_ref().is_some_and(|key| {
+            let token = key.security_token_secret_ref.as_ref();
+            of_consumer(&key.access_key_id_secret_ref)
+                || of_consumer(&key.access_key_secret_secret_ref)
+                || token.is_some_and(of_consumer)
+        })
     }
 
     /// `spec.limits`.

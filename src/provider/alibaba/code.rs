@@ -132,6 +132,11 @@ pub fn refuses_the_key(code: &str) -> bool {
     classify(&[], code) == Some(Class::Unauthenticated)
 }
 
+/// Whether `code` says that the role to enter is not there.
+pub fn is_no_role(code: &str) -> bool {
+    code == "EntityNotExist.Role"
+}
+
 /// The class of a failure with a well-formed body whose code no table knows.
 pub fn by_status(status: u16) -> Class {
     match status {

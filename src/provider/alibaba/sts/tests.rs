@@ -54,6 +54,40 @@ fn unusable_credentials_are_refused() {
 }
 
 #[test]
+fn credentials_that_no_header_can_carry_are_an_answer_that_makes_no_sense() {
+    let end = "2021-10-20T04:27:09Z";
+    let hostile = [
+        "\n",
+        "\r\nx-acs-action: Other",
+        "\0",
+        "\t",
+        "\u{7f}",
+        " ",
+        "é",
+        "\u{2028}",
+    ];
+    for text in hostile {
+        let broken = format!("canary{text}canary");
+        let (id, token) = (format!("id{text}canary"), format!("canary-t{text}"));
+        let table = [
+            issued(&broken, "canary-s", "canary-t", end),
+            issued(&id, "canary-s", "canary-t", end),
+            issued("id", "canary-s", &broken, end),
+            issued("id", "canary-s", &token, end),
+        ];
+        for refused in table {
+            let error = refused.unwrap_err();
+            assert_eq!(error.class, Class::Protocol, "{text:?}");
+            let shown = error.to_string();
+            assert!(shown.contains("no header can carry"), "{shown}");
+            assert!(!format!("{shown} {error:?}").contains("canary"));
+        }
+    }
+    // The secret only makes signatures.
+    issued("STS.N+/=id", "canary\ns", "CAIS+/=%~canary", end).unwrap();
+}
+
+#[test]
 fn a_role_is_asked_for_as_the_vendors_sdk_does() {
     let vectors = include_str!("../../../../tests/vectors/acs.jsonl");
     let captured = vectors

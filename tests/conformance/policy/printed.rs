@@ -1,0 +1,158 @@
+//! What the pages print, and what is left of a policy without one of its parts.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+const FENCE: &str = "```json\n";
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All pages that print JSON.
+pub fn pages() -> BTreeSet<String> {
+    let root = repository();
+    let mut found = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for folder in ["docs", "docs/decisions"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        found.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    let prints = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "md")
+            && fs::read_to_string(path).unwrap().contains(FENCE)
+    };
+    let name = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
+    found.iter().filter(|path| prints(path)).map(name).collect()
+}
+
+/// The JSON that a page prints, in its order.
+pub fn all(page: &str) -> Vec<Value> {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let blocks = text.split(FENCE).skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    blocks
+        .map(|json| serde_json::from_str(json).unwrap())
+        .collect()
+}
+
+/// The JSON that a page prints. There must be exactly as much as the test has names for.
+pub fn documents<const N: usize>(page: &str) -> [Value; N] {
+    let all = all(page);
+    let printed = all.len();
+    all.try_into()
+        .unwrap_or_else(|_| panic!("{page} prints {printed} policies, not {N}"))
+}
+
+/// The actions, and the resources of policies that say whose they are not.
+pub fn allowed(document: &Value) -> Vec<String> {
+    let with_principal = |at: &str| {
+        let statement: Vec<&str> = at.split('/').take(3).collect();
+        let principal = format!("{}/Principal", statement.join("/"));
+        document.pointer(&principal).is_some()
+    };
+    let about = |(at, _): &(String, String)| {
+        at.contains("/Action") || (at.contains("/Resource") && !with_principal(at))
+    };
+    let leaves = leaves(document).into_iter().filter(about);
+    leaves.map(|(_, text)| text).collect()
+}
+
+/// A policy without one of its parts.
+pub struct Without {
+    /// The part.
+    pub part: String,
+    /// What is left; nothing where it was the only statement.
+    pub document: Option<Value>,
+}
+
+/// `document` without each statement, and each of several actions, resources, principals or values of
+/// a condition. A part that is the only one of its kind goes with its statement.
+pub fn weakened(document: &Value) -> Vec<Without> {
+    let mut all = Vec::new();
+    let several = statements(document).len() > 1;
+    for (i, statement) in statements(document).iter().enumerate() {
+        let mut left = document.clone();
+        left["Statement"].as_array_mut().unwrap().remove(i);
+        all.push(Without {
+            part: statement.to_string(),
+            document: several.then_some(left),
+        });
+    }
+    for (at, value) in leaves(document) {
+        let (list, index) = at.rsplit_once('/').unwrap();
+        let Some(Value::Array(values)) = document.pointer(list) else {
+            continue;
+        };
+        if values.len() < 2 {
+            continue;
+        }
+        let mut left = document.clone();
+        let values = left.pointer_mut(list).unwrap().as_array_mut().unwrap();
+        values.remove(index.parse().unwrap());
+        all.push(Without {
+            part: value,
+            document: Some(left),
+        });
+    }
+    assert!(!all.is_empty());
+    all
+}
+
+/// `document` with each principal and each value of a condition changed into another.
+pub fn changed(document: &Value) -> Vec<(String, Value)> {
+    let leaves = leaves(document).into_iter();
+    let named = leaves.filter(|(at, _)| at.contains("/Principal/") || at.contains("/Condition/"));
+    let changed = named.map(|(at, value)| {
+        let mut other = document.clone();
+        *other.pointer_mut(&at).unwrap() = json!(format!("{value}x"));
+        (value, other)
+    });
+    changed.collect()
+}
+
+/// `document` without each of its conditions, by the condition's key.
+pub fn unconditional(document: &Value) -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    for (i, statement) in statements(document).iter().enumerate() {
+        let operators = statement["Condition"].as_object().into_iter().flatten();
+        for (operator, keys) in operators {
+            for key in keys.as_object().unwrap().keys() {
+                let mut left = document.clone();
+                let keys = &mut left["Statement"][i]["Condition"][operator];
+                keys.as_object_mut().unwrap().remove(key);
+                all.push((key.clone(), left));
+            }
+        }
+    }
+    all
+}
+
+fn statements(document: &Value) -> &[Value] {
+    document["Statement"].as_array().unwrap()
+}
+
+/// All texts of the statements but their effects, each with the pointer to it.
+fn leaves(document: &Value) -> Vec<(String, String)> {
+    fn add(at: &str, value: &Value, found: &mut Vec<(String, String)>) {
+        match value {
+            Value::String(text) => found.push((at.to_owned(), text.clone())),
+            Value::Array(values) => {
+                for (i, value) in values.iter().enumerate() {
+                    add(&format!("{at}/{i}"), value, found);
+                }
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields.iter().filter(|(name, _)| *name != "Effect") {
+                    add(&format!("{at}/{name}"), value, found);
+                }
+            }
+            other => panic!("{at} is {other}"),
+        }
+    }
+    let mut found = Vec::new();
+    add("/Statement", &document["Statement"], &mut found);
+    found
+}
