@@ -210,10 +210,12 @@ impl Parts<()> {
             operator_namespace: namespace,
         };
         let callers = Callers::new(credentials.clone(), edge.clone());
+        let root_keys = RootKeys::new(callers, events.clone(), Arc::clone(&hub));
+        let root_keys = Arc::new(root_keys);
         let context = Context {
             client,
             hub,
-            root_keys: Arc::new(RootKeys::new(callers, events.clone())),
+            root_keys,
             credentials,
             key: key.clone(),
             clock,

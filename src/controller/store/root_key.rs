@@ -1,4 +1,5 @@
-//! A warning for stores that read with the key of an account itself, which may do anything.
+//! Whose the identities are that do not tell, and a warning for stores that read with the key of an
+//! account itself, which may do anything.
 //!
 //! It is asked beside the reconcile: whoever cannot be asked blocks nothing.
 
@@ -13,6 +14,7 @@ use crate::controller::event::Events;
 use crate::credential::{Callers, Identity, IdentityId, Source};
 use crate::provider::Class;
 use crate::provider::endpoint::Endpoint;
+use crate::refresh::Hub;
 
 /// Looks that are remembered; beyond, all are forgotten, and a warning may come again.
 const MOST: usize = 1024;
@@ -30,6 +32,7 @@ const MESSAGE: &str = "the access key is that of the cloud account itself: it ma
 pub struct RootKeys {
     callers: Callers,
     events: Events,
+    hub: Arc<Hub>,
     seen: Mutex<HashSet<Look>>,
 }
 
@@ -40,15 +43,17 @@ type Look = (String, IdentityId);
 
 impl RootKeys {
     /// No store was looked at yet.
-    pub fn new(callers: Callers, events: Events) -> Self {
+    pub fn new(callers: Callers, events: Events, hub: Arc<Hub>) -> Self {
         Self {
             callers,
             events,
+            hub,
             seen: Mutex::default(),
         }
     }
 
-    /// Warns if what `identity` begins with is a root key, once for each key of `store`. The
+    /// Asks whose an identity is that does not tell, so that it shares the budgets of its account, and
+    /// warns if what `identity` begins with is a root key, once for each key of `store`. The
     /// warning is an event of `about`: of the store itself, or where the key is that of the
     /// consumer's namespace, of the first object that reads with it, for only there it can be mended.
     pub fn look(
@@ -59,7 +64,7 @@ impl RootKeys {
         sts: Endpoint,
     ) {
         let first = Arc::clone(identity.first());
-        if !matches!(first.source(), Source::AccessKey(_)) {
+        if first.account().is_some() {
             return;
         }
         let look = (store.meta().uid.clone().unwrap_or_default(), first.id());
@@ -97,7 +102,11 @@ impl RootKeys {
     async fn is_root(&self, identity: &Arc<Identity>, sts: &Endpoint) -> Option<bool> {
         for _ in 0..TRIES {
             match self.callers.caller(identity, sts).await {
-                Ok(caller) => return Some(caller.is_root()),
+                Ok(caller) => {
+                    self.hub.learn_account(identity.id(), &caller.account_id);
+                    let key = matches!(identity.source(), Source::AccessKey(_));
+                    return Some(key && caller.is_root());
+                }
                 Err(error) if matches!(error.class, Class::Throttled | Class::Unavailable) => {
                     tokio::time::sleep(PAUSE).await;
                 }
