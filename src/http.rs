@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use authority::{Authority, AuthorityError};
 
+use crate::lease::{Leadership, NotLeading};
 use crate::provider::endpoint::is_metadata;
 use crate::provider::{CallError, Class, Detail};
 
@@ -54,6 +55,7 @@ pub struct HttpOptions {
 pub struct HttpClient {
     client: Client,
     shared: Arc<Shared>,
+    leadership: Leadership,
 }
 
 /// What a client and those derived from it for private authorities share.
@@ -137,14 +139,21 @@ impl HttpClient {
         Ok(Self {
             client,
             shared: Arc::new(shared),
+            leadership: Leadership::always(),
         })
+    }
+
+    /// The same client, which sends only while this process leads.
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
     }
 
     /// Sends `post` and reads the whole answer, whatever its status, except a redirect.
     ///
     /// # Errors
     /// - [`Class::Unavailable`] with code `Timeout`, `NameNotResolved`, `TlsFailed`,
-    ///   `ConnectionFailed`, `ConnectionBroken` or `TruncatedBody`.
+    ///   `ConnectionFailed`, `ConnectionBroken`, `TruncatedBody` or `NotLeading`.
     /// - [`Class::Protocol`] with code `Redirect`, `BodyTooLarge` or `RefusedAddress`.
     pub async fn post(&self, post: Post) -> Result<Response, CallError> {
         let request = self
@@ -152,12 +161,23 @@ impl HttpClient {
             .post(post.url)
             .headers(post.headers)
             .body(Bytes::from_owner(post.body));
-        whole(request, LONGEST_BODY).await
+        whole(request, LONGEST_BODY, &self.leadership).await
     }
 }
 
-/// Sends `request` and reads the whole answer, of at most `longest` bytes.
-async fn whole(request: reqwest::RequestBuilder, longest: usize) -> Result<Response, CallError> {
+/// Sends `request` and reads the whole answer, of at most `longest` bytes, as long as this process
+/// leads.
+async fn whole(
+    request: reqwest::RequestBuilder,
+    longest: usize,
+    leadership: &Leadership,
+) -> Result<Response, CallError> {
+    let answer = leadership.while_leading(exchange(request, longest));
+    let deposed = |NotLeading| Err(CallError::new(Class::Unavailable, "NotLeading"));
+    answer.await.unwrap_or_else(deposed)
+}
+
+async fn exchange(request: reqwest::RequestBuilder, longest: usize) -> Result<Response, CallError> {
     let mut answer = request.send().await.map_err(|e| call_error(&e))?;
     if answer.status().is_redirection() {
         let detail = Detail::Fixed("the endpoint redirects, and redirects are not followed");

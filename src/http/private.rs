@@ -55,6 +55,7 @@ impl HttpClient {
         Ok(Self {
             client,
             shared: Arc::clone(&self.shared),
+            leadership: self.leadership.clone(),
         })
     }
 

@@ -16,6 +16,7 @@ use super::group::{Batch, Group};
 use super::join::Waiting;
 use super::park::Standing;
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
+use super::schedule::Gap;
 use super::{HubFigures, ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey};
@@ -86,6 +87,8 @@ pub(super) struct Table {
     pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
     /// When each group has something to send. A time may have gone stale; it is checked again.
     pub(super) agenda: BTreeSet<(Instant, GroupId)>,
+    /// When nobody did this work before.
+    pub(super) gap: Option<Gap>,
     last_id: u64,
 }
 
@@ -121,6 +124,7 @@ impl Table {
             row_ids: HashMap::new(),
             group_ids: HashMap::new(),
             agenda: BTreeSet::new(),
+            gap: None,
             last_id: 0,
         }
     }

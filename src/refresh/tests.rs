@@ -10,6 +10,7 @@ mod identities;
 mod joins;
 mod random;
 mod slots;
+mod takeover;
 mod wakes;
 mod world;
 
