@@ -30,7 +30,7 @@ use crate::refresh::{CallObserver, Caller, Hub, Limits};
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
 /// How long running reconciles may take to end by themselves after a signal. Somebody else is waiting
 /// to lead.
-const DRAIN: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_millis(700);
 /// How long they may take once they are cancelled.
 const CANCEL: Duration = Duration::from_secs(2);
 

@@ -84,9 +84,10 @@ impl Elector {
         };
         let version = self.view.lease().map(|lease| lease.version.clone());
         let written = timeout(CALL, self.store.write(version.as_deref(), &claim)).await;
-        match written {
-            Ok(Ok(_)) => tracing::info!(holder = self.view.me(), "the Lease is given back"),
-            _ => tracing::warn!("the Lease was not given back, and is free when it ends"),
+        if let Ok(Ok(_)) = written {
+            tracing::info!(holder = self.view.me(), "the Lease is given back");
+        } else {
+            tracing::warn!("the Lease was not given back, and is free when it ends");
         }
     }
 

@@ -120,7 +120,7 @@ impl View {
             self.not_before.max(renewed + RENEWAL)
         };
         if now < due {
-            Action::Wait(due.min(end) - now)
+            Action::Wait(due.min(end).saturating_sub(now))
         } else if self.unsure {
             Action::Look
         } else {
@@ -130,7 +130,7 @@ impl View {
 
     fn decide_standing_by(&self, now: Duration) -> Action {
         if now < self.not_before {
-            return Action::Wait(self.not_before - now);
+            return Action::Wait(self.not_before.saturating_sub(now));
         }
         let next_look = self.looked + PACE;
         if self.unsure {
@@ -140,7 +140,7 @@ impl View {
         } else if now >= next_look {
             Action::Look
         } else {
-            Action::Wait(next_look.min(self.free_at) - now)
+            Action::Wait(next_look.min(self.free_at).saturating_sub(now))
         }
     }
 

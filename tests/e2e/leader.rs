@@ -7,9 +7,11 @@ use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{self, watcher};
+use serde_json::json;
 
 use super::operator;
 use super::pair::{Pair, lease};
@@ -53,9 +55,9 @@ async fn everything(scene: &Scene<'_>) -> (Vec<Secret>, Vec<Option<String>>) {
         scene.secrets().list(&list).await.unwrap().items,
         scene.objects().list(&list).await.unwrap().items,
     );
-    secrets
-        .iter_mut()
-        .for_each(|s| s.metadata.managed_fields = None);
+    for secret in &mut secrets {
+        secret.metadata.managed_fields = None;
+    }
     let versions = objects.iter().map(ResourceExt::resource_version);
     (secrets, versions.collect())
 }
@@ -256,6 +258,34 @@ async fn only_newer_values(secrets: Api<Secret>) -> String {
         }
     }
     "the watch ended".to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_write_of_a_status_is_refused_by_the_version_it_was_decided_on() {
+    let scene = settled(World::shared().await, "late", NEVER, 1).await;
+    let decided_on = scene.objects().get("x0").await.unwrap();
+    let patch = |version: Option<String>| {
+        let meta = json!({ "uid": decided_on.uid(), "resourceVersion": version });
+        Patch::Merge(
+            json!({ "metadata": meta, "status": { "changedTime": "2001-01-01T00:00:00Z" } }),
+        )
+    };
+    let write = async |version| {
+        let params = PatchParams::default();
+        let objects = scene.objects();
+        objects.patch_status("x0", &params, &patch(version)).await
+    };
+    scene.put("x0", "canary-1");
+    scene.refresh("x0", "1").await;
+    scene.wait_handled("x0", "1").await;
+    let before = everything(&scene).await;
+    match write(decided_on.resource_version()).await {
+        Err(kube::Error::Api(status)) => assert_eq!(status.code, 409),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(everything(&scene).await, before);
+    let latest = scene.version("x0").await;
+    write(Some(latest)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,7 @@ mod rotation;
 mod scene;
 mod service;
 mod snapshot;
+mod stuck;
 mod suspension;
 mod ten;
 mod tenancy;

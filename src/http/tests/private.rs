@@ -9,7 +9,6 @@ use tokio_rustls::TlsAcceptor;
 
 use super::super::private::MOST_PRIVATE;
 use super::*;
-use crate::provider::alibaba::ca::CHAINS;
 
 /// An authority, and a server whose certificate for `localhost` comes from it.
 struct Signed {

@@ -48,66 +48,79 @@ fn after(mut view: View, happens: impl FnOnce(&mut View)) -> View {
     view
 }
 
+fn decides(table: impl IntoIterator<Item = (&'static str, View, Duration, Action)>) {
+    for (case, view, now, action) in table {
+        assert_eq!(view.decide(now), action, "{case}");
+    }
+}
+
 #[test]
-fn standing_by() {
+fn standing_by_while_nobody_holds_it() {
+    use Action::{Look, Take, Wait};
+    let seen = |lease| having_seen(lease, s(100));
+    let tried = |then: fn(&mut View)| {
+        after(having_seen(None, s(100)), |view| {
+            view.begins();
+            then(view);
+        })
+    };
+    let lost = |view: &mut View| view.failed(s(103));
+    let table = [
+        ("nothing is known", unknowing(), s(0), Look),
+        ("there is none", seen(None), s(100), Take),
+        (
+            "it was given back",
+            seen(Some(lease(None, 1))),
+            s(100),
+            Take,
+        ),
+        (
+            "it bears our name, as no other's",
+            seen(Some(lease(Some("me"), 1))),
+            s(100),
+            Take,
+        ),
+        ("a try is not answered yet", tried(|_| ()), s(100), Look),
+        (
+            "somebody else was faster",
+            tried(|view| view.refused(s(101))),
+            s(101),
+            Look,
+        ),
+        (
+            "the answer to a try was lost",
+            tried(lost),
+            s(103),
+            Wait(PACE),
+        ),
+        ("nobody knows what it did", tried(lost), s(104), Look),
+    ];
+    decides(table);
+}
+
+#[test]
+fn standing_by_while_another_holds_it() {
     use Action::{Look, Take, Wait};
     let other = || having_seen(Some(lease(Some("other"), 1)), s(100));
-    let renewed_at = |at| after(other(), |view| view.saw(Some(lease(Some("other"), 2)), at));
-    let seen_again = |at| after(other(), |view| view.saw(Some(lease(Some("other"), 1)), at));
-    let ours = || having_seen(Some(lease(Some("me"), 1)), s(100));
+    let seen_again = |at, n| after(other(), |view| view.saw(Some(lease(Some("other"), n)), at));
+    let renewed = || seen_again(s(111), 2);
+    let unchanged = || seen_again(ms(111_900), 1);
+    let failed = || after(other(), |view| view.failed(s(101)));
     let longer = Record {
         duration: s(30),
         ..lease(Some("other"), 1)
     };
+    let longer = || having_seen(Some(longer.clone()), s(100));
     let deleted = || after(other(), |view| view.saw(None, s(103)));
     let table = [
-        ("nothing is known", unknowing(), s(0), Look),
-        ("there is none", having_seen(None, s(1)), s(1), Take),
-        (
-            "it was given back",
-            having_seen(Some(lease(None, 1)), s(1)),
-            s(1),
-            Take,
-        ),
-        (
-            "it still bears our name, which no other has",
-            ours(),
-            s(100),
-            Take,
-        ),
-        ("another holds it", other(), s(100), Wait(PACE)),
+        ("it was seen a moment ago", other(), s(100), Wait(PACE)),
         ("it is time to look again", other(), s(101), Look),
-        (
-            "it was seen again",
-            seen_again(ms(111_900)),
-            ms(111_950),
-            Wait(ms(50)),
-        ),
-        ("nobody renewed it", seen_again(ms(111_900)), s(112), Take),
-        (
-            "it was renewed",
-            renewed_at(s(111)),
-            ms(111_500),
-            Wait(ms(500)),
-        ),
-        (
-            "its holder renews no more",
-            renewed_at(s(111)),
-            s(123),
-            Take,
-        ),
-        (
-            "its holder counts on more",
-            having_seen(Some(longer.clone()), s(100)),
-            s(129),
-            Look,
-        ),
-        (
-            "even that has passed",
-            having_seen(Some(longer), s(100)),
-            s(130),
-            Take,
-        ),
+        ("it is about to end", unchanged(), ms(111_950), Wait(ms(50))),
+        ("nobody renewed it", unchanged(), s(112), Take),
+        ("it was renewed", renewed(), ms(111_500), Wait(ms(500))),
+        ("its holder renews no more", renewed(), s(123), Take),
+        ("its holder counts on more", longer(), s(129), Look),
+        ("even that has passed", longer(), s(130), Take),
         (
             "it was deleted while held",
             deleted(),
@@ -116,41 +129,10 @@ fn standing_by() {
         ),
         ("it is still deleted", deleted(), s(104), Look),
         ("who held it cannot lead any more", deleted(), s(112), Take),
-        (
-            "somebody else was faster",
-            after(having_seen(None, s(1)), |v| {
-                v.begins();
-                v.refused(s(2));
-            }),
-            s(2),
-            Look,
-        ),
-        (
-            "a call failed",
-            after(other(), |v| v.failed(s(101))),
-            s(101),
-            Wait(PACE),
-        ),
-        (
-            "a call failed a while ago",
-            after(other(), |v| v.failed(s(101))),
-            s(102),
-            Look,
-        ),
-        (
-            "the answer to a try was lost",
-            after(having_seen(None, s(1)), |v| {
-                v.begins();
-                v.failed(s(4));
-            }),
-            s(5),
-            Look,
-        ),
+        ("a look failed", failed(), s(101), Wait(PACE)),
+        ("a look failed a while ago", failed(), s(102), Look),
     ];
-    for (case, view, now, action) in table {
-        assert_eq!(view.decide(now), action, "{case}");
-        assert!(!view.leads(), "{case}");
-    }
+    decides(table);
 }
 
 #[test]
@@ -168,7 +150,7 @@ fn leading() {
             v.refused(s(104));
         })
     };
-    let saw = |lease, at| after(failed(at - PACE), move |v| v.saw(lease, at));
+    let saw = |lease, at| after(failed(s(104)), move |v| v.saw(lease, at));
     let table = [
         (
             "it was renewed a moment ago",
@@ -225,9 +207,7 @@ fn leading() {
             StepDown,
         ),
     ];
-    for (case, view, now, action) in table {
-        assert_eq!(view.decide(now), action, "{case}");
-    }
+    decides(table);
 }
 
 #[test]

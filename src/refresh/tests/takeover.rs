@@ -65,7 +65,7 @@ async fn what_fell_due_meanwhile_is_read_once_and_soon_and_nothing_else() {
     }
     assert!(calls.len() <= reads.len() / 10 + 2, "in full batches");
     for second in 0..60 {
-        let then = |call: &&super::cloud::Call| call.at.as_secs() == second;
+        let then = |call: &&cloud::Call| call.at.as_secs() == second;
         let burst = calls.iter().filter(then).count();
         assert!(burst <= 4, "{burst} calls in second {second}");
     }
