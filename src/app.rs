@@ -1,7 +1,7 @@
 //! The operator as a whole: its parts, in the order in which they start and stop.
 //!
-//! Watches and the HTTP server run from the start to the end ([`base`]). Everything that writes, or
-//! calls a cloud, runs in a term ([`term`]), which begins when this process leads and ends before
+//! Watches and the HTTP server run from the start to the end (`base.rs`). Everything that writes, or
+//! calls a cloud, runs in a term (`term.rs`), which begins when this process leads and ends before
 //! another can.
 
 use std::time::Duration;

@@ -69,7 +69,8 @@ impl Elector {
         }
     }
 
-    /// Gives the Lease back, once nothing is written any more.
+    /// Gives the Lease back, if it is ours, once nothing is written any more. `overdue` is as in
+    /// [`hold`](Self::hold); who does not lead any more tells what it would have begun with.
     pub async fn release(&mut self, overdue: Option<Timestamp>) {
         self.leadership.end();
         if self.view.is_unsure() {
@@ -78,6 +79,11 @@ impl Elector {
         if self.view.is_unsure() || !self.view.is_ours() {
             return;
         }
+        let overdue = if self.view.leads() {
+            overdue
+        } else {
+            self.unled_since()
+        };
         let claim = Claim {
             holder: None,
             ..self.claim(self.clock.now(), overdue)

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::world::{Process, World, s};
+use super::world::{Line, Process, World, s};
 use super::{LEASE, MOMENT, PACE};
 use crate::lease::Term;
 
@@ -83,4 +83,23 @@ async fn what_was_overdue_is_handed_on_until_somebody_says_that_it_is_done() {
     *last.overdue.lock().unwrap() = Some(ago(world.now(), 1));
     last.stop().await;
     assert!(world.lease().overdue.is_some(), "also who stops tells it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_after_an_outage_tells_when_that_began() {
+    let world = World::new();
+    let mut first = world.process("a");
+    first.start();
+    world.pass(s(30)).await;
+    first.line().set(Line::Refuses);
+    let renewed = world.lease().renewed;
+    world.pass(s(600)).await;
+    first.line().set(Line::Works);
+    first.stop().await;
+    assert_eq!(world.lease().holder, None);
+    let mut next = world.process("b");
+    next.start();
+    world.leader_within(MOMENT, [&next]).await;
+    world.pass(MOMENT).await;
+    assert_eq!(only(&next).unled_since, renewed);
 }
