@@ -48,7 +48,7 @@ pub struct RunArgs {
     )]
     pub http_address: SocketAddr,
 
-    /// The namespace of the operator's own Secret, which must exist. Default: the Pod's namespace;
+    /// The namespace of the operator's own Secret and Lease, which must exist. Default: the Pod's namespace;
     /// outside a cluster, external-cloud-secrets.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,

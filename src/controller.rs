@@ -1,5 +1,6 @@
 //! The controllers: they loop over objects, and only when something changed.
 
+pub mod caches;
 pub mod census;
 pub mod context;
 pub mod dependency;
@@ -15,12 +16,15 @@ pub mod store;
 pub mod token;
 pub mod watch;
 
+use crate::lease::NotLeading;
+
 /// What the API server said, in words that quote nothing of what was sent to it.
 pub fn reason(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.reason.is_empty() => status.code.to_string(),
         kube::Error::Api(status) => format!("{} ({})", status.code, status.reason),
         kube::Error::Auth(_) => "no credentials for the API server".to_owned(),
+        kube::Error::Service(error) if error.is::<NotLeading>() => NotLeading.to_string(),
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "an undecodable answer".to_owned(),
         _ => "no answer".to_owned(),
     }

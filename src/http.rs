@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use authority::{Authority, AuthorityError};
 
+use crate::lease::{Leadership, NotLeading};
 use crate::provider::endpoint::is_metadata;
 use crate::provider::{CallError, Class, Detail};
 
@@ -56,6 +57,7 @@ pub struct HttpClient {
     shared: Arc<Shared>,
     /// Tells that the private authority it trusts, if any, is in use.
     _authority: Option<Arc<()>>,
+    leadership: Leadership,
 }
 
 /// What a client and those derived from it for private authorities share.
@@ -140,14 +142,21 @@ impl HttpClient {
             client,
             shared: Arc::new(shared),
             _authority: None,
+            leadership: Leadership::always(),
         })
+    }
+
+    /// The same client, which sends only while this process leads.
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
     }
 
     /// Sends `post` and reads the whole answer, whatever its status, except a redirect.
     ///
     /// # Errors
     /// - [`Class::Unavailable`] with code `Timeout`, `NameNotResolved`, `TlsFailed`,
-    ///   `ConnectionFailed`, `ConnectionBroken` or `TruncatedBody`.
+    ///   `ConnectionFailed`, `ConnectionBroken`, `TruncatedBody` or `NotLeading`.
     /// - [`Class::Protocol`] with code `Redirect`, `BodyTooLarge` or `RefusedAddress`.
     pub async fn post(&self, post: Post) -> Result<Response, CallError> {
         let request = self
@@ -155,12 +164,23 @@ impl HttpClient {
             .post(post.url)
             .headers(post.headers)
             .body(Bytes::from_owner(post.body));
-        whole(request, LONGEST_BODY).await
+        whole(request, LONGEST_BODY, &self.leadership).await
     }
 }
 
-/// Sends `request` and reads the whole answer, of at most `longest` bytes.
-async fn whole(request: reqwest::RequestBuilder, longest: usize) -> Result<Response, CallError> {
+/// Sends `request` and reads the whole answer, of at most `longest` bytes, as long as this process
+/// leads.
+async fn whole(
+    request: reqwest::RequestBuilder,
+    longest: usize,
+    leadership: &Leadership,
+) -> Result<Response, CallError> {
+    let answer = leadership.while_leading(exchange(request, longest));
+    let deposed = |NotLeading| Err(CallError::new(Class::Unavailable, "NotLeading"));
+    answer.await.unwrap_or_else(deposed)
+}
+
+async fn exchange(request: reqwest::RequestBuilder, longest: usize) -> Result<Response, CallError> {
     let mut answer = request.send().await.map_err(|e| call_error(&e))?;
     if answer.status().is_redirection() {
         let detail = Detail::Fixed("the endpoint redirects, and redirects are not followed");

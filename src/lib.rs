@@ -16,6 +16,7 @@ pub mod controller;
 pub mod credential;
 pub mod digest;
 pub mod http;
+pub mod lease;
 pub mod metrics;
 pub mod provider;
 pub mod refresh;

@@ -37,6 +37,7 @@ macro_rules! families {
 
 families! {
     BUILD "gauge" "cloudsecrets_build_info" ["version"] "The version that runs; always 1."
+    LEADER "gauge" "cloudsecrets_leader" [] "1 while this process leads, 0 while it stands by."
     REFERENCES "gauge" "cloudsecrets_hub_references" [] "Distinct remote references that are kept fresh."
     DUE "gauge" "cloudsecrets_hub_due" [] "References that are due or wanted and were not sent yet."
     OVERDUE "gauge" "cloudsecrets_hub_oldest_overdue_seconds" [] "How long the oldest due reference has been waiting."
@@ -62,6 +63,7 @@ families! {
 pub struct Metrics {
     registry: Registry,
     scrape: Mutex<()>,
+    leader: Gauge,
     references: Gauge,
     due: Gauge,
     overdue: Gauge,
@@ -115,6 +117,7 @@ impl Metrics {
         ))?;
         let metrics = Self {
             scrape: Mutex::new(()),
+            leader: gauge(&registry, LEADER)?,
             references: gauge(&registry, REFERENCES)?,
             due: gauge(&registry, DUE)?,
             overdue: gauge(&registry, OVERDUE)?,
@@ -141,12 +144,18 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The text of `/metrics`.
+    /// The text of `/metrics`, for a process that leads or does not.
     ///
     /// # Errors
     /// When the text cannot be encoded.
-    pub fn render(&self, hub: HubFigures, census: &[&dyn Census]) -> prometheus::Result<Vec<u8>> {
+    pub fn render(
+        &self,
+        leads: bool,
+        hub: HubFigures,
+        census: &[&dyn Census],
+    ) -> prometheus::Result<Vec<u8>> {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.leader.set(count(usize::from(leads)));
         self.references.set(count(hub.rows));
         self.due.set(count(hub.due));
         self.overdue.set(hub.oldest_overdue.as_secs_f64());
@@ -341,7 +350,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let series = |objects: usize| {
             let text = metrics
-                .render(HubFigures::default(), &[&Objects(objects)])
+                .render(true, HubFigures::default(), &[&Objects(objects)])
                 .unwrap();
             let text = String::from_utf8(text).unwrap();
             text.lines()

@@ -10,7 +10,7 @@
 //! send next. [`Hub`] is the thin shell that really waits and calls.
 
 mod answer;
-
+mod backlog;
 mod call;
 #[cfg(test)]
 mod check;

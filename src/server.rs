@@ -11,10 +11,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+/// How far the process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// The caches are being filled.
+    Filling,
+    /// It would take over at once if whoever leads did no more.
+    StandingBy,
+    /// It leads.
+    Leading,
+}
+
 /// What the server asks.
 pub trait Probed: Send + Sync + 'static {
-    /// Whether the caches are filled.
-    fn ready(&self) -> bool;
+    /// How far the process is.
+    fn ready(&self) -> Readiness;
     /// The text of `/metrics`.
     ///
     /// # Errors
@@ -63,14 +74,14 @@ impl Server {
 }
 
 async fn ready(State(probed): State<Arc<dyn Probed>>) -> Response {
-    if probed.ready() {
-        "ok\n".into_response()
-    } else {
-        (
+    match probed.ready() {
+        Readiness::Leading => "ok: leading\n".into_response(),
+        Readiness::StandingBy => "ok: standing by\n".into_response(),
+        Readiness::Filling => (
             StatusCode::SERVICE_UNAVAILABLE,
             "the caches are being filled\n",
         )
-            .into_response()
+            .into_response(),
     }
 }
 

@@ -25,3 +25,8 @@ pub const CHANGED_AT_ANNOTATION: &str = "cloudsecrets.dev/changed-at";
 
 /// The Secret, in the operator's namespace, that holds the digest key.
 pub const DIGEST_KEY_SECRET: &str = "external-cloud-secrets-digest-key";
+
+/// The Lease, in the operator's namespace, whose holder leads.
+pub const LEASE: &str = "external-cloud-secrets";
+/// Annotation on the Lease: since when something was due, at the last renewal, and not done yet.
+pub const OVERDUE_ANNOTATION: &str = "cloudsecrets.dev/overdue-since";

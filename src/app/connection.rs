@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::client::ClientBuilder;
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
@@ -10,14 +11,27 @@ use super::AppError;
 use crate::args::RunArgs;
 use crate::controller::named::WATCH_SECONDS;
 use crate::controller::reason;
+use crate::lease::{Gate, Leadership};
 
 /// How long the API server may take to answer the first question.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// The namespace of an operator that runs outside a cluster.
 const OUTSIDE_NAMESPACE: &str = "external-cloud-secrets";
 
-/// A client, and the operator's namespace, both of which were seen to work.
-pub(super) async fn connect(args: &RunArgs) -> Result<(Client, String), AppError> {
+/// The ways to the API server, and the operator's namespace, which were seen to work.
+pub(super) struct Connection {
+    /// Writes only while this process leads.
+    pub client: Client,
+    /// Writes always: for the Lease alone.
+    pub ungated: Client,
+    pub namespace: String,
+}
+
+/// Connects to the API server.
+pub(super) async fn connect(
+    args: &RunArgs,
+    leadership: &Leadership,
+) -> Result<Connection, AppError> {
     let mut config = Config::infer().await.map_err(|_| unusable())?;
     config.connect_timeout = Some(Duration::from_secs(5));
     // A connection that went dead ends here: watches bring something, or end, before.
@@ -38,14 +52,22 @@ pub(super) async fn connect(args: &RunArgs) -> Result<(Client, String), AppError
         url: url.clone(),
         reason,
     };
-    let client = Client::try_from(config).map_err(|error| unreachable(reason(&error)))?;
+    let client = || ClientBuilder::try_from(config.clone());
+    let failed = |error: kube::Error| unreachable(reason(&error));
+    let gate = Gate(leadership.clone());
+    let ungated = client().map_err(failed)?.build();
+    let client = client().map_err(failed)?.with_layer(&gate).build();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let found = tokio::time::timeout(FIRST_ANSWER, namespaces.get_metadata_opt(&namespace)).await;
     match found {
         Err(_) => Err(unreachable("no answer within 10 s".to_owned())),
         Ok(Err(error)) => Err(unreachable(reason(&error))),
         Ok(Ok(None)) => Err(AppError::NoNamespace(namespace)),
-        Ok(Ok(Some(_))) => Ok((client, namespace)),
+        Ok(Ok(Some(_))) => Ok(Connection {
+            client,
+            ungated,
+            namespace,
+        }),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What all reconciles share.
+//! What all reconciles of one term share. It ends with the term: whoever leads again starts afresh, as
+//! another process would.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,7 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::{Client, Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::dependency::{Dependencies, Dependency, Dependent, StoreId};
@@ -27,7 +28,7 @@ use crate::digest::DigestKey;
 use crate::metrics::Metrics;
 use crate::refresh::{Hub, ObjectKey};
 
-/// What all reconciles share.
+/// What all reconciles of one term share.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -44,11 +45,11 @@ pub struct Context {
     /// What is told to users.
     pub events: Events,
     /// The Secrets with our label.
-    pub managed: ManagedSecrets,
+    pub managed: Arc<ManagedSecrets>,
     /// Secrets, `ConfigMaps` and `ServiceAccounts` watched by name.
     pub named: Arc<NamedObjects>,
     /// Namespace labels.
-    pub namespaces: Namespaces,
+    pub namespaces: Arc<Namespaces>,
     /// The stores.
     pub stores: Stores,
     /// From stores to origins.
@@ -65,9 +66,12 @@ pub struct Context {
     pub verifications: Turns,
     /// See `verifications`.
     pub looks: Turns,
+    /// Dropped with this, hence when the last reconcile of the term has ended.
+    pub alive: oneshot::Sender<()>,
 }
 
 /// The stores as they are watched.
+#[derive(Clone)]
 pub struct Stores {
     /// Of their own namespaces.
     pub namespaced: Store<DeserializeGuard<CloudSecretStore>>,
@@ -119,6 +123,13 @@ impl Context {
             Dependent::Object(object) => self.wakers.objects.send(object).is_ok(),
             Dependent::Store(store) => self.wakers.stores.send(store).is_ok(),
         };
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, object: &ObjectKey) {
+        self.hub.unsubscribe(object);
+        self.memories.forget(object);
+        self.dependencies.remove(&Dependent::Object(object.clone()));
     }
 
     /// The store `id`, if it exists and can be decoded.

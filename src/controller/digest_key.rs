@@ -37,6 +37,17 @@ pub enum DigestKeyError {
     Randomness,
 }
 
+/// Reads the digest key, if there is one.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn find(client: &Client, namespace: &str) -> Result<Option<DigestKey>, DigestKeyError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let found = api.get_opt(DIGEST_KEY_SECRET).await;
+    let found = found.map_err(|error| failed(&error, namespace))?;
+    found.map(|found| read(&found, namespace)).transpose()
+}
+
 /// Reads the digest key, making it first where there is none.
 ///
 /// # Errors
@@ -46,18 +57,10 @@ pub async fn load(
     namespace: &str,
     random: &dyn SecureRandom,
 ) -> Result<DigestKey, DigestKeyError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let failed = |error: &kube::Error| DigestKeyError::Api {
-        namespace: namespace.to_owned(),
-        reason: super::reason(error),
-    };
-    if let Some(found) = api
-        .get_opt(DIGEST_KEY_SECRET)
-        .await
-        .map_err(|e| failed(&e))?
-    {
-        return read(&found, namespace);
+    if let Some(found) = find(client, namespace).await? {
+        return Ok(found);
     }
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let bytes = DigestKey::generate(random).map_err(|_| DigestKeyError::Randomness)?;
     let secret = Secret {
         metadata: ObjectMeta {
@@ -77,10 +80,20 @@ pub async fn load(
         Ok(_) => Ok(DigestKey::new(&bytes)),
         // Somebody else was faster: theirs is the key.
         Err(kube::Error::Api(status)) if status.code == 409 => {
-            let found = api.get(DIGEST_KEY_SECRET).await.map_err(|e| failed(&e))?;
-            read(&found, namespace)
+            let found = api.get(DIGEST_KEY_SECRET).await;
+            read(
+                &found.map_err(|error| failed(&error, namespace))?,
+                namespace,
+            )
         }
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(failed(&error, namespace)),
+    }
+}
+
+fn failed(error: &kube::Error, namespace: &str) -> DigestKeyError {
+    DigestKeyError::Api {
+        namespace: namespace.to_owned(),
+        reason: super::reason(error),
     }
 }
 

@@ -187,6 +187,13 @@ impl NamedObjects {
         });
     }
 
+    /// Stops following everything.
+    pub fn end(&self) {
+        for (_, entry) in self.lock().drain() {
+            entry.task.abort();
+        }
+    }
+
     async fn follow(self: Arc<Self>, named: Named, watched: bool) {
         match (watched, named.kind) {
             (true, NamedKind::Secret) => self.watch::<Secret>(named).await,

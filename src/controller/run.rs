@@ -1,29 +1,25 @@
-//! The watches and work queues: from events to reconciles.
+//! The work queues of a term: from wakes to reconciles.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use kube::core::DeserializeGuard;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use kube_runtime::controller::{self, Action, Controller};
 use kube_runtime::reflector::{ObjectRef, Store};
-use kube_runtime::watcher::{Event, watcher};
-use kube_runtime::{Predicate, WatchStreamExt, predicates};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::context::{Changes, Context, fingerprint};
-use super::dependency::{Dependency, Dependent, Named, StoreId};
+use super::caches::{Caches, key_of, store_id};
+use super::context::Context;
+use super::dependency::{Dependent, Named, StoreId};
 use super::external_cloud_secret;
 use super::guard::{self, Outcome, guarded};
 use super::store;
-use super::watch::{FIRST, Filled, config, pruned, watch_failed};
-use crate::api::{
-    CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
-};
+use super::watch::FIRST;
+use crate::api::{ExternalCloudSecret, StoreKind};
 use crate::refresh::ObjectKey;
 
 /// Reconciles of one kind at once. They wait for the API server only, so this bounds the requests
@@ -32,12 +28,6 @@ const AT_ONCE: u16 = 64;
 
 /// An object that may not be decodable: one broken object does not hide the others.
 pub type Guarded<K> = DeserializeGuard<K>;
-
-/// A cache and its filling end.
-pub type Cached<K> = (
-    Store<Guarded<K>>,
-    kube_runtime::reflector::store::Writer<Guarded<K>>,
-);
 
 /// Where wakes arrive.
 pub struct Woken {
@@ -54,31 +44,34 @@ pub struct Woken {
 /// Reconciles `CloudSecretStore`s and `ClusterCloudSecretStore`s until `shutdown`.
 pub async fn stores(
     context: Arc<Context>,
-    (namespaced, cluster): (Cached<CloudSecretStore>, Cached<ClusterCloudSecretStore>),
     woken: mpsc::UnboundedReceiver<StoreId>,
-    filled: Filled,
     shutdown: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
     let (to_namespaced, namespaced_woken) = mpsc::unbounded_channel();
     let (to_cluster, cluster_woken) = mpsc::unbounded_channel();
-    let split = split_stores(woken, to_namespaced, to_cluster);
-    let namespaced = of_kind(
+    let (namespaced, cluster) = (
+        context.stores.namespaced.clone(),
+        context.stores.cluster.clone(),
+    );
+    let of_namespaces = of_kind(
         Arc::clone(&context),
         namespaced,
-        (StoreKind::CloudSecretStore, "stores"),
+        StoreKind::CloudSecretStore,
         namespaced_woken,
-        filled.clone(),
         shutdown.clone(),
     );
-    let cluster = of_kind(
+    let of_the_cluster = of_kind(
         context,
         cluster,
-        (StoreKind::ClusterCloudSecretStore, "cluster stores"),
+        StoreKind::ClusterCloudSecretStore,
         cluster_woken,
-        filled,
         shutdown,
     );
-    tokio::join!(split, namespaced, cluster);
+    // The wakes never end, and the others end with the signal.
+    tokio::select! {
+        () = split_stores(woken, to_namespaced, to_cluster) => {}
+        _ = futures::future::join(of_namespaces, of_the_cluster) => {}
+    }
 }
 
 async fn split_stores(
@@ -99,57 +92,21 @@ async fn split_stores(
 
 async fn of_kind<K>(
     context: Arc<Context>,
-    (reader, writer): Cached<K>,
-    (kind, what): (StoreKind, &'static str),
+    reader: Store<Guarded<K>>,
+    kind: StoreKind,
     woken: mpsc::UnboundedReceiver<StoreId>,
-    filled: Filled,
     shutdown: impl Future<Output = ()> + Send + Sync + 'static,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let api: Api<Guarded<K>> = Api::all(context.client.clone());
-    let watching = Arc::clone(&context);
-    let id = move |meta: &Guarded<K>| StoreId {
-        kind,
-        namespace: meta.namespace().unwrap_or_default(),
-        name: meta.name_any(),
-    };
-    let changes = Mutex::new(Changes::default());
-    let events = pruned(watcher(api, config()))
-        .reflect(writer)
-        .inspect(move |event| match event {
-            Ok(event) => {
-                let version = |store: &Guarded<K>| {
-                    fingerprint(&(store.meta().uid.clone(), store.meta().generation))
-                };
-                let mut changes = changes.lock().unwrap_or_else(PoisonError::into_inner);
-                for store in changes.observe(event, id, version) {
-                    // The store itself is looked at too: when a list came in pages, it was announced
-                    // before the cache held it, and when it is gone, nobody else notices.
-                    let _ = watching.wakers.stores.send(store.clone());
-                    watching.wake(&Dependency::Store(store));
-                }
-                if matches!(event, Event::InitDone) {
-                    filled.done(what);
-                }
-            }
-            Err(error) => watch_failed(what, error),
-        });
-    let events = events
-        .touched_objects()
-        .predicate_filter(predicates::generation, <_>::default());
     let woken = receive(woken).map(|store| ObjectRef::new(&store.name).within(&store.namespace));
-    Controller::for_stream(events, reader)
+    Controller::for_stream(stream::pending(), reader)
         .with_config(controller::Config::default().concurrency(AT_ONCE))
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown)
         .run(
-            move |guarded: Arc<Guarded<K>>, context: Arc<Context>| async move {
-                let id = StoreId {
-                    kind,
-                    namespace: guarded.namespace().unwrap_or_default(),
-                    name: guarded.name_any(),
-                };
+            move |store: Arc<Guarded<K>>, context: Arc<Context>| async move {
+                let id = store_id(kind, &*store);
                 Ok::<_, std::convert::Infallible>(reconcile_store(&context, &id).await)
             },
             |_, _, _| Action::await_change(),
@@ -191,68 +148,20 @@ async fn reconcile_store(context: &Context, id: &StoreId) -> Action {
 /// Reconciles `ExternalCloudSecret`s until `shutdown`, once everything they look at is known.
 pub async fn external_cloud_secrets(
     context: Arc<Context>,
-    (reader, writer): Cached<ExternalCloudSecret>,
+    caches: Arc<Caches>,
     (woken, hub): (
         mpsc::UnboundedReceiver<ObjectKey>,
         mpsc::UnboundedReceiver<ObjectKey>,
     ),
-    filled: Filled,
     shutdown: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
     tokio::select! {
-        () = filled.wait(&FIRST) => {}
+        () = caches.filled.wait(&FIRST) => {}
         () = shutdown.clone() => return,
     }
-    let api: Api<Guarded<ExternalCloudSecret>> = Api::all(context.client.clone());
-    let watching = Arc::clone(&context);
-    let objects = reader.clone();
-    let events = pruned(watcher(api, config()))
-        .reflect(writer)
-        .inspect(move |event| match event {
-            Ok(Event::Delete(object)) => {
-                let key = key_of(object);
-                forget(&watching, &key);
-                // A reconcile that runs now may note the object again; the one after it finds
-                // nothing and forgets it for good.
-                let _ = watching.wakers.objects.send(key);
-            }
-            Ok(Event::InitDone) => {
-                let known: BTreeSet<ObjectKey> =
-                    objects.state().iter().map(|o| key_of(o)).collect();
-                let remembered = watching.memories.objects();
-                for gone in remembered.iter().filter(|key| !known.contains(key)) {
-                    forget(&watching, gone);
-                    let _ = watching.wakers.objects.send(gone.clone());
-                }
-                // Objects were announced page by page while the cache still held the old list: now
-                // that it holds the new one, all are looked at. A settled one costs no call.
-                for key in known {
-                    let _ = watching.wakers.objects.send(key);
-                }
-                filled.done("external cloud secrets");
-            }
-            Ok(Event::Apply(object)) => {
-                if let Some(version) = object.resource_version() {
-                    watching.memories.shown(&key_of(object), &version);
-                }
-            }
-            Ok(_) => {}
-            Err(error) => watch_failed("external cloud secrets", error),
-        });
-    let asked = |object: &Guarded<ExternalCloudSecret>| {
-        Some(fingerprint(
-            &object.annotations().get(names::REFRESH_ANNOTATION),
-        ))
-    };
-    let watched = predicates::generation
-        .combine(asked)
-        .combine(predicates::finalizers);
-    let events = events
-        .touched_objects()
-        .predicate_filter(watched, <_>::default());
     let woken = stream::select(receive(woken), receive(hub))
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    Controller::for_stream(events, reader)
+    Controller::for_stream(stream::pending(), caches.objects.clone())
         .with_config(controller::Config::default().concurrency(AT_ONCE))
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown)
@@ -266,7 +175,7 @@ pub async fn external_cloud_secrets(
         .for_each(|result| {
             if let Err(controller::Error::ObjectNotFound(gone)) = result {
                 let namespace = gone.namespace.unwrap_or_default();
-                forget(&context, &ObjectKey::new(&namespace, &gone.name));
+                context.forget(&ObjectKey::new(&namespace, &gone.name));
             }
             std::future::ready(())
         })
@@ -305,16 +214,6 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
             Action::requeue(guard::wait(failures))
         }
     }
-}
-
-fn forget(context: &Context, key: &ObjectKey) {
-    context.hub.unsubscribe(key);
-    context.memories.forget(key);
-    context.dependencies.remove(&Dependent::Object(key.clone()));
-}
-
-fn key_of(object: &Guarded<ExternalCloudSecret>) -> ObjectKey {
-    ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any())
 }
 
 fn receive<T>(receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {

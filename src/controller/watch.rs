@@ -1,6 +1,7 @@
 //! The watches: what they see goes into caches, and wakes whoever depends on it.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,19 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
+use kube_runtime::reflector::ObjectRef;
+use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::{self, Event, watcher};
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 
+use super::caches::{Caches, key_of, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
 use super::run::Guarded;
-use crate::api::names;
+use crate::api::{ExternalCloudSecret, StoreKind, names};
+use crate::refresh::ObjectKey;
 
 /// How often what nobody needs any more is let go.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -69,32 +75,113 @@ pub const ALL: [&str; 5] = [
     "external cloud secrets",
 ];
 
-pub(super) fn config() -> watcher::Config {
+fn config() -> watcher::Config {
     watcher::Config::default().timeout(WATCH_SECONDS)
 }
 
 /// Watches the managed Secrets.
-pub async fn secrets(context: Arc<Context>, filled: Filled) {
-    let api: Api<PartialObjectMeta<Secret>> = Api::all(context.client.clone());
+pub async fn secrets(caches: Arc<Caches>) {
+    let api: Api<PartialObjectMeta<Secret>> = Api::all(caches.client.clone());
     let label = format!("{}={}", names::MANAGED_LABEL, names::MANAGED_VALUE);
-    let events = watcher(api, config().labels(&label));
-    follow(events, "secrets", &filled, |event| {
-        for secret in context.managed.observe(event) {
-            context.wake(&Dependency::Target(secret));
+    let events = unmanaged(watcher(api, config().labels(&label)));
+    follow(events, "secrets", &caches.filled, |event| {
+        let changed = caches.managed.observe(event);
+        let Some(context) = caches.context() else {
+            return;
+        };
+        for secret in changed {
+            let target = Dependency::Target(secret.clone());
+            if context.dependencies.of(&target).is_empty() {
+                // Nobody wants it any more: what a rename, or a late write of another process, left.
+                let owner = caches.managed.get(&secret).and_then(|facts| facts.owner);
+                let name = owner.as_ref().and_then(|owner| owner.split_once('/'));
+                if let Some((_, name)) = name.filter(|(place, _)| *place == &*secret.namespace) {
+                    let owner = ObjectKey::new(&secret.namespace, name);
+                    let _ = context.wakers.objects.send(owner);
+                }
+            }
+            context.wake(&target);
         }
     })
     .await;
 }
 
 /// Watches the labels of namespaces.
-pub async fn namespaces(context: Arc<Context>, filled: Filled) {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
+pub async fn namespaces(caches: Arc<Caches>) {
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(caches.client.clone());
     let mut changes = Changes::default();
-    follow(watcher(api, config()), "namespaces", &filled, |event| {
-        context.namespaces.observe(event);
+    let events = unmanaged(watcher(api, config()));
+    follow(events, "namespaces", &caches.filled, |event| {
+        caches.namespaces.observe(event);
         let version = |namespace: &PartialObjectMeta<Namespace>| fingerprint(namespace.labels());
-        for name in changes.observe(event, ResourceExt::name_any, version) {
+        let changed = changes.observe(event, ResourceExt::name_any, version);
+        let Some(context) = caches.context() else {
+            return;
+        };
+        for name in changed {
             context.wake(&Dependency::Namespace(name));
+        }
+    })
+    .await;
+}
+
+/// Watches the stores of one kind.
+pub async fn stores<K>(caches: Arc<Caches>, writer: Writer<Guarded<K>>, kind: StoreKind)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let what = match kind {
+        StoreKind::CloudSecretStore => "stores",
+        StoreKind::ClusterCloudSecretStore => "cluster stores",
+    };
+    let api: Api<Guarded<K>> = Api::all(caches.client.clone());
+    let mut changes = Changes::default();
+    let events = pruned(watcher(api, config())).reflect(writer);
+    follow(events, what, &caches.filled, |event| {
+        let id = |store: &Guarded<K>| store_id(kind, store);
+        let version =
+            |store: &Guarded<K>| fingerprint(&(store.meta().uid.clone(), store.meta().generation));
+        let changed = changes.observe(event, id, version);
+        let Some(context) = caches.context() else {
+            return;
+        };
+        for store in changed {
+            // The store itself is looked at too: when it is gone, nobody else notices.
+            let _ = context.wakers.stores.send(store.clone());
+            context.wake(&Dependency::Store(store));
+        }
+    })
+    .await;
+}
+
+/// Watches the objects.
+pub async fn objects(caches: Arc<Caches>, writer: Writer<Guarded<ExternalCloudSecret>>) {
+    let api: Api<Guarded<ExternalCloudSecret>> = Api::all(caches.client.clone());
+    let mut changes = Changes::default();
+    let events = pruned(watcher(api, config())).reflect(writer);
+    let version = |object: &Guarded<ExternalCloudSecret>| {
+        let meta = object.meta();
+        let asked = object.annotations().get(names::REFRESH_ANNOTATION);
+        fingerprint(&(&meta.uid, meta.generation, asked, &meta.finalizers))
+    };
+    follow(events, "external cloud secrets", &caches.filled, |event| {
+        let changed = changes.observe(event, key_of, version);
+        let Some(context) = caches.context() else {
+            return;
+        };
+        if let Event::Apply(object) = event
+            && let Some(version) = object.resource_version()
+        {
+            context.memories.shown(&key_of(object), &version);
+        }
+        for object in changed {
+            let place = ObjectRef::new(&object.name).within(&object.namespace);
+            if caches.objects.get(&place).is_none() {
+                // A reconcile that runs now may note the object again; the one after it finds nothing
+                // and forgets it for good.
+                context.forget(&object);
+            }
+            let _ = context.wakers.objects.send(object);
         }
     })
     .await;
@@ -127,12 +214,7 @@ async fn follow<K>(
     what: &'static str,
     filled: &Filled,
     mut seen: impl FnMut(&Event<K>),
-) where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    let events = events.default_backoff().modify(|object| {
-        object.managed_fields_mut().clear();
-    });
+) {
     pin_mut!(events);
     while let Some(event) = events.next().await {
         match event {
@@ -147,15 +229,23 @@ async fn follow<K>(
     }
 }
 
+/// Keeps what managers note of themselves out of the caches.
+fn unmanaged<K: Resource + Clone>(
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> {
+    events
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+}
+
 /// Keeps what nobody reads out of the caches: most of an object's memory is its metadata.
-pub(super) fn pruned<K>(
+fn pruned<K>(
     events: impl Stream<Item = watcher::Result<Event<Guarded<K>>>>,
 ) -> impl Stream<Item = watcher::Result<Event<Guarded<K>>>>
 where
     K: Resource<DynamicType = ()> + Clone,
 {
-    events.default_backoff().modify(|object| {
-        object.managed_fields_mut().clear();
+    unmanaged(events).modify(|object| {
         object
             .annotations_mut()
             .retain(|name, _| name.starts_with(names::PREFIX));

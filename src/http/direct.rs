@@ -10,6 +10,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, Url};
 
 use super::{HttpClientError, Response, USER_AGENT, unsendable, whole};
+use crate::lease::Leadership;
 use crate::provider::CallError;
 
 /// How long a connection may take to be made, and how long a whole call.
@@ -19,7 +20,7 @@ const LONGEST: usize = 64 << 10;
 
 /// A client with one connection pool; cloning shares it.
 #[derive(Debug, Clone)]
-pub struct DirectClient(Client);
+pub struct DirectClient(Client, Leadership);
 
 // === impl DirectClient ===
 
@@ -38,8 +39,14 @@ impl DirectClient {
             .connect_timeout(TIMEOUT)
             .timeout(TIMEOUT)
             .build()
-            .map(Self)
+            .map(|client| Self(client, Leadership::always()))
             .map_err(HttpClientError)
+    }
+
+    /// The same client, which sends only while this process leads.
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Self(self.0, leadership)
     }
 
     /// A GET of `url`.
@@ -84,6 +91,6 @@ impl DirectClient {
         if empty_body {
             request = request.header("content-length", "0");
         }
-        whole(request, LONGEST).await
+        whole(request, LONGEST, &self.1).await
     }
 }

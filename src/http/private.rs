@@ -68,6 +68,7 @@ impl HttpClient {
             client,
             shared: Arc::clone(&self.shared),
             _authority: Some(uses),
+            leadership: self.leadership.clone(),
         })
     }
 

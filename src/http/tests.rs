@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::provider::alibaba::ca::CHAINS;
 
 mod private;
 
@@ -46,6 +47,33 @@ async fn failure(answer: &'static [u8]) -> (Class, String) {
         "{shown}"
     );
     (error.class, error.code().to_owned())
+}
+
+#[tokio::test]
+async fn nothing_is_sent_by_who_does_not_lead() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let nobody = Leadership::new(Arc::new(crate::clock::SystemClock));
+    let client = client(CALL_TIMEOUT).led_by(nobody.clone());
+    let post = || Post::new(&url, &[], Zeroizing::default()).unwrap();
+    let authority = Authority::from_pem(CHAINS[0].pem).unwrap();
+    let private = client.trusting(&authority).unwrap();
+    let direct = DirectClient::new().unwrap().led_by(nobody);
+    let answers = [
+        client.post(post()).await,
+        private.post(post()).await,
+        direct.get(&url, None).await,
+        direct.put(&url, None).await,
+    ];
+    for answer in answers {
+        let error = answer.err().unwrap();
+        assert_eq!(
+            (error.class, error.code()),
+            (Class::Unavailable, "NotLeading")
+        );
+    }
+    let connected = tokio::time::timeout(Duration::from_millis(50), listener.accept());
+    assert!(connected.await.is_err());
 }
 
 #[tokio::test]

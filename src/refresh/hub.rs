@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::answer::{BatchResult, Spent};
 use super::call::{CallFailure, Caller, TRIES};
 use super::row::Held;
+use super::schedule::Gap;
 use super::subscribe::reference_parts;
 use super::table::{Departure, Limits, Now, Table};
 use super::{Join, Joined, MOST_REGIONS, Need, ObjectKey, Origin, View};
@@ -166,12 +169,27 @@ impl Hub {
         }
     }
 
-    /// Sends what is due until `shutdown` ends. Calls that are under way are not waited for.
+    /// Says that nobody read anything since `since`: what was due after that is made up for.
+    pub fn nobody_read_since(&self, since: Timestamp) {
+        let until = self.clock.now();
+        self.lock().gap = Some(Gap { since, until });
+    }
+
+    /// Since when something is due and was not read or not applied yet, for whoever goes on from here.
+    pub fn backlog(&self) -> Option<Timestamp> {
+        let now = self.now();
+        self.lock().backlog(now)
+    }
+
+    /// Sends what is due until `shutdown` ends, or this future is dropped, and with it every call
+    /// that is under way.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
+        let mut calls = JoinSet::new();
         loop {
             let changed = self.changed.notified();
-            let next = self.send_due();
+            let next = self.send_due(&mut calls);
+            while calls.try_join_next().is_some() {}
             let sleep = async {
                 match next {
                     Some(time) => tokio::time::sleep_until(time).await,
@@ -186,11 +204,11 @@ impl Hub {
         }
     }
 
-    fn send_due(self: &Arc<Self>) -> Option<Instant> {
+    fn send_due(self: &Arc<Self>, calls: &mut JoinSet<()>) -> Option<Instant> {
         let now = self.now();
         let mut table = self.lock();
         while let Some(departure) = table.depart(now) {
-            tokio::spawn(Arc::clone(self).travel(departure));
+            calls.spawn(Arc::clone(self).travel(departure));
         }
         table.next_time(now.at)
     }

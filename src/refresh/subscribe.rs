@@ -103,7 +103,7 @@ impl Table {
         {
             return;
         }
-        row.scheduled = Some(row.interval);
+        let is_new = row.scheduled.replace(row.interval).is_none();
         if row.due.is_some_and(|due| due <= now.at) {
             return;
         }
@@ -112,9 +112,11 @@ impl Table {
         let fetched = age.and_then(|age| now.wall.checked_sub(age).ok());
         // A shorter interval may say that the row is late already. That is no reason to hurry:
         // many rows may have got it at once.
+        let missed = self.gap.filter(|_| is_new && fetched.is_none());
         let slot = fetched
             .map(|at| slots.next_after_fetch(at))
             .filter(|slot| *slot > now.wall)
+            .or_else(|| missed?.made_up(&slots))
             .unwrap_or_else(|| slots.next_after(now.wall));
         self.set_due(id, Some(now.at + until(now.wall, slot)), now.at);
     }

@@ -20,6 +20,7 @@ use super::outage::Endpoint;
 use super::park::Standing;
 use super::rounds::Rounds;
 use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
+use super::schedule::Gap;
 use super::{HubFigures, ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey};
@@ -104,6 +105,8 @@ pub(super) struct Table {
     pub(super) agenda: BTreeSet<(Instant, LineId)>,
     /// How often an endpoint went out of reach or came back.
     pub(super) outages: u64,
+    /// When nobody did this work before.
+    pub(super) gap: Option<Gap>,
     last_id: u64,
 }
 
@@ -145,6 +148,7 @@ impl Table {
             group_ids: HashMap::new(),
             agenda: BTreeSet::new(),
             outages: 0,
+            gap: None,
             last_id: 0,
         }
     }

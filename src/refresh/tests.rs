@@ -12,6 +12,7 @@ mod joins;
 mod outages;
 mod random;
 mod slots;
+mod takeover;
 mod wakes;
 mod world;
 

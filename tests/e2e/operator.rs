@@ -67,12 +67,13 @@ impl Operator {
             .append(true)
             .open(&setup.log)
             .unwrap();
-        let watch = "\"$@\" <&- & pid=$!; \
+        let watch = "\"$@\" <&- & pid=$!; echo $pid >\"$0\"; \
                      trap 'kill -TERM $pid; wait $pid; code=$?; kill %2; exit $code' TERM; \
                      { cat >/dev/null <&3; kill -KILL $pid 2>/dev/null; } & \
                      wait $pid; code=$?; kill %2 2>/dev/null; exit $code";
         let child = Command::new("bash")
-            .args(["-c", &format!("exec 3<&0; {watch}"), "operator"])
+            .args(["-c", &format!("exec 3<&0; {watch}")])
+            .arg(pid_file(&setup.log))
             .arg(env!("CARGO_BIN_EXE_external-cloud-secrets"))
             .args(["run", "--http-address", "127.0.0.1:0"])
             .args(["--namespace", &setup.namespace])
@@ -104,6 +105,49 @@ impl Operator {
         let status = self.child.wait().unwrap();
         drop(pipe);
         (status.code(), start.elapsed())
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill(mut self) {
+        self.signal_program("KILL");
+        self.child.wait().unwrap();
+    }
+
+    /// Stops it in the middle of whatever it does, until it is told to go on.
+    pub fn freeze(&self) {
+        self.signal_program("STOP");
+    }
+
+    /// Has it go on.
+    pub fn thaw(&self) {
+        self.signal_program("CONT");
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> String {
+        let text = std::fs::read_to_string(pid_file(&self.setup.log)).unwrap();
+        text.trim().to_owned()
+    }
+
+    /// Whether it leads, as it says itself.
+    pub async fn leads(&self) -> bool {
+        let metrics = self.page("/metrics").await;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("cloudsecrets_leader "));
+        line.unwrap().ends_with(" 1")
+    }
+
+    /// Waits until it leads.
+    pub async fn wait_leading(&self, limit: Duration) {
+        until("its leading", limit, async || {
+            if self.leads().await {
+                Ok(())
+            } else {
+                Err(tail(&self.setup.log))
+            }
+        })
+        .await;
     }
 
     /// Waits until it ends by itself; returns its exit code and what it wrote.
@@ -153,11 +197,12 @@ impl Operator {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        Command::new("kill")
-            .args(["-s", name, &id])
-            .status()
-            .unwrap();
+        send(name, &self.child.id().to_string());
+    }
+
+    /// Signals the operator itself, past the shell around it.
+    fn signal_program(&self, name: &str) {
+        send(name, &self.pid());
     }
 }
 
@@ -169,6 +214,16 @@ impl Drop for Operator {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Signals a process.
+pub fn send(signal: &str, pid: &str) {
+    let sent = Command::new("kill").args(["-s", signal, pid]).status();
+    assert!(sent.unwrap().success(), "SIG{signal} to {pid}");
+}
+
+fn pid_file(log: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.pid", log.to_string_lossy()))
 }
 
 fn address(log: &str) -> Option<String> {

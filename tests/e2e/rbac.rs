@@ -49,15 +49,16 @@ fn grants(
     grants
 }
 
-/// The permissions of `rules`, for these names where there are any.
+/// The permissions of `rules`, for these names besides their own.
 fn table(rules: &[PolicyRule], names: &[&str]) -> BTreeSet<Grant> {
-    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let expand = |rule: &PolicyRule| {
         let some = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+        let mut all = some(&rule.resource_names);
+        all.extend(names.iter().map(ToString::to_string));
         grants(
             &some(&rule.api_groups),
             &some(&rule.resources),
-            &names,
+            &all,
             &rule.verbs,
         )
     };
@@ -255,6 +256,9 @@ fn on_the_cluster(scene: &Scene<'_>) -> Vec<Attempt> {
         (Method::GET, "/namespaces/kube-system/roles", Value::Null),
     ];
     let mut all = attempts(&rbac, &format!("/apis/{group}/v1"));
+    let home = scene.world.account.namespace();
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{home}/leases");
+    let other_lease = format!("{leases}/somebody-elses");
     let core = [
         (Method::POST, "/api/v1/namespaces", named("Namespace")),
         (
@@ -263,6 +267,14 @@ fn on_the_cluster(scene: &Scene<'_>) -> Vec<Attempt> {
             token(),
         ),
         (Method::GET, "/api/v1/nodes", Value::Null),
+        (Method::GET, &*other_lease, Value::Null),
+        (Method::PATCH, &*other_lease, label()),
+        (
+            Method::DELETE,
+            &*format!("{leases}/external-cloud-secrets"),
+            Value::Null,
+        ),
+        (Method::GET, &*leases, Value::Null),
         (
             Method::GET,
             "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",

@@ -1,6 +1,7 @@
 //! Another target name: the new Secret first, then the old one goes, and nobody else's.
 
 use kube::ResourceExt;
+use kube::api::{ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -33,6 +34,30 @@ async fn a_renamed_target_leaves_nothing_of_ours_behind_and_everything_of_others
     assert_eq!(scene.secret("theirs").await, Some(theirs));
     let status = scene.objects().get("db").await.unwrap().status.unwrap();
     assert_eq!(status.secret_name.as_deref(), Some("new"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_late_write_makes_under_an_old_name_goes_too() {
+    let scene = Scene::new(World::shared().await, "late").await;
+    scene.put("db", "canary-late");
+    scene.apply(&aimed(&scene, "new")).await.unwrap();
+    let new = scene
+        .wait_named("db", "new", "password", "canary-late")
+        .await;
+    scene.wait_settled("db").await;
+    // As another process would make it that was stopped before the rename.
+    let mut late = new.clone();
+    late.metadata = ObjectMeta {
+        name: Some("old".into()),
+        labels: new.metadata.labels.clone(),
+        annotations: new.metadata.annotations.clone(),
+        owner_references: new.metadata.owner_references.clone(),
+        ..ObjectMeta::default()
+    };
+    let made = scene.secrets().create(&PostParams::default(), &late).await;
+    made.unwrap();
+    scene.wait_gone("old").await;
+    assert_eq!(scene.secret("new").await, Some(new));
 }
 
 #[tokio::test(flavor = "multi_thread")]

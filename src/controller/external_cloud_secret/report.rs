@@ -43,20 +43,28 @@ pub(super) async fn report(
     }
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<ExternalCloudSecret> = Api::namespaced(context.client.clone(), &namespace);
-    // The UID keeps the status of an object that was deleted off its successor.
-    let mut patch = json!({ "metadata": { "uid": object.uid() } });
-    patch["status"] = merge_patch(facts.status, &next);
-    let name = object.name_any();
-    let written = api
-        .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await;
+    let version = memory.status.as_ref().map(|written| &written.version);
+    let version = version.cloned().or_else(|| object.resource_version());
+    let mut written = patch(&api, facts, &next, version).await;
+    if is_conflict(&written) {
+        // Where only something else about the object changed, the status is still what it was.
+        let now = api.get_opt(&object.name_any()).await;
+        let now = now.map_err(|error| request("looking at the object", &error))?;
+        let same = |now: &ExternalCloudSecret| {
+            now.metadata.uid == object.metadata.uid
+                && now.status.clone().unwrap_or_default() == *facts.status
+        };
+        if let Some(now) = now.filter(same) {
+            written = patch(&api, facts, &next, now.resource_version()).await;
+        }
+    }
     context.metrics.status_written(
         "ExternalCloudSecret",
         if written.is_ok() { "written" } else { "failed" },
     );
     let written = match written {
         Ok(written) => written,
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         Err(error) => return Err(request("writing the status", &error)),
     };
     announce(context, object, facts.status, &next);
@@ -66,6 +74,25 @@ pub(super) async fn report(
         status: next,
     });
     Ok(())
+}
+
+/// Writes the status of exactly the object of `version`: neither its successor of the same name gets
+/// it, nor an object that another process has written since.
+async fn patch(
+    api: &Api<ExternalCloudSecret>,
+    facts: &Facts<'_>,
+    next: &ExternalCloudSecretStatus,
+    version: Option<String>,
+) -> kube::Result<ExternalCloudSecret> {
+    let (name, uid) = (facts.object.name_any(), facts.object.uid());
+    let mut patch = json!({ "metadata": { "uid": uid, "resourceVersion": version } });
+    patch["status"] = merge_patch(facts.status, next);
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    api.patch_status(&name, &params, &patch).await
+}
+
+fn is_conflict<T>(written: &kube::Result<T>) -> bool {
+    matches!(written, Err(kube::Error::Api(status)) if status.code == 409)
 }
 
 /// A merge patch that makes `next` of `old`: what is absent now is removed.

@@ -1,6 +1,8 @@
 //! A store's status: whether its spec and identity resolve. No call is made for it, so that a store
 //! costs nothing and a failed probe blocks nobody; only whose an access key is, is asked beside it.
 
+use std::time::Duration;
+
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
@@ -14,6 +16,9 @@ use crate::controller::dependency::{Dependency, Dependent, Notes};
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
 use crate::provider::registry;
 use crate::refresh::Origin;
+
+/// How soon a status is decided anew when its store is another by now.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Reconciles `store`.
 ///
@@ -69,7 +74,9 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     if next == old {
         return Ok(Ended::Done);
     }
-    let patch = json!({ "metadata": { "uid": store.meta().uid }, "status": next });
+    // Of exactly what was looked at, for another process may have written since.
+    let (uid, version) = (&store.meta().uid, &store.meta().resource_version);
+    let patch = json!({ "metadata": { "uid": uid, "resourceVersion": version }, "status": next });
     let written = write(context, store, &patch).await;
     let kind = id.kind.as_str();
     context
@@ -77,9 +84,9 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         .status_written(kind, if written.is_ok() { "written" } else { "failed" });
     match written {
         Ok(()) => {}
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
-            return Ok(Ended::Done);
-        }
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Ended::Done),
+        // The cache is about to show what was written meanwhile, be it by us.
+        Err(kube::Error::Api(status)) if status.code == 409 => return Ok(Ended::Again(SOON)),
         Err(error) => {
             let reason = crate::controller::reason(&error);
             return Err(Failed::Request("writing the status", reason));

@@ -1,0 +1,120 @@
+//! What is watched all the time, by a leader and by who stands by: it is warm when a term begins.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use kube::{Client, Resource, ResourceExt};
+use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::{self, Store};
+
+use super::census::Cache;
+use super::context::{Context, Namespaces, Stores};
+use super::dependency::StoreId;
+use super::managed::ManagedSecrets;
+use super::run::Guarded;
+use super::watch::Filled;
+use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind};
+use crate::metrics::Census;
+use crate::refresh::ObjectKey;
+
+/// The caches, and who is told what changes in them.
+pub struct Caches {
+    /// The API server.
+    pub client: Client,
+    /// The objects.
+    pub objects: Store<Guarded<ExternalCloudSecret>>,
+    /// The stores.
+    pub stores: Stores,
+    /// The Secrets with our label.
+    pub managed: Arc<ManagedSecrets>,
+    /// Namespace labels.
+    pub namespaces: Arc<Namespaces>,
+    /// What was filled so far.
+    pub filled: Filled,
+    /// That of the term, while this process leads.
+    serving: Mutex<Weak<Context>>,
+}
+
+/// The filling ends of the caches.
+pub struct Writers {
+    /// The objects.
+    pub objects: Writer<Guarded<ExternalCloudSecret>>,
+    /// The stores of namespaces.
+    pub namespaced: Writer<Guarded<CloudSecretStore>>,
+    /// The stores of the cluster.
+    pub cluster: Writer<Guarded<ClusterCloudSecretStore>>,
+}
+
+// === impl Caches ===
+
+impl Caches {
+    /// Empty ones of what is behind `client`.
+    pub fn new(client: Client) -> (Arc<Self>, Writers) {
+        let (objects, objects_writer) = reflector::store();
+        let (namespaced, namespaced_writer) = reflector::store();
+        let (cluster, cluster_writer) = reflector::store();
+        let caches = Self {
+            client,
+            objects,
+            stores: Stores {
+                namespaced,
+                cluster,
+            },
+            managed: Arc::default(),
+            namespaces: Arc::default(),
+            filled: Filled::new(),
+            serving: Mutex::default(),
+        };
+        let writers = Writers {
+            objects: objects_writer,
+            namespaced: namespaced_writer,
+            cluster: cluster_writer,
+        };
+        (Arc::new(caches), writers)
+    }
+
+    /// From now on `context` is told what changes, and first of all that everything did.
+    pub fn serve(&self, context: &Arc<Context>) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(context);
+        for object in self.objects.state() {
+            let _ = context.wakers.objects.send(key_of(&*object));
+        }
+        for store in self.stores.namespaced.state() {
+            let id = store_id(StoreKind::CloudSecretStore, &*store);
+            let _ = context.wakers.stores.send(id);
+        }
+        for store in self.stores.cluster.state() {
+            let id = store_id(StoreKind::ClusterCloudSecretStore, &*store);
+            let _ = context.wakers.stores.send(id);
+        }
+    }
+
+    /// Whom to tell, while this process leads. It is let go at once: a term ends when nobody holds
+    /// its context any more.
+    pub fn context(&self) -> Option<Arc<Context>> {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        serving.upgrade()
+    }
+
+    /// Those who count what is in the caches.
+    pub fn census(&self) -> [Box<dyn Census>; 3] {
+        [
+            Box::new(Cache(self.objects.clone())),
+            Box::new(Cache(self.stores.namespaced.clone())),
+            Box::new(Cache(self.stores.cluster.clone())),
+        ]
+    }
+}
+
+/// The object's key.
+pub fn key_of(object: &impl ResourceExt) -> ObjectKey {
+    ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any())
+}
+
+/// The store's name among stores.
+pub fn store_id<K: Resource>(kind: StoreKind, store: &K) -> StoreId {
+    StoreId {
+        kind,
+        namespace: store.namespace().unwrap_or_default(),
+        name: store.name_any(),
+    }
+}
