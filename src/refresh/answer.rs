@@ -121,7 +121,9 @@ impl Table {
         }
         let version = held.fetched.version.as_deref();
         let known = row.seen.take();
-        let changed = known.as_ref().is_some_and(|seen| seen.digest != held.digest);
+        let changed = known
+            .as_ref()
+            .is_some_and(|seen| seen.digest != held.digest);
         row.seen = Some(Seen {
             digest: held.digest,
             version: known

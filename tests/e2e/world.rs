@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudsim::Simulator;
+use cloudsim::{InstanceOptions, Simulator};
 use devcluster::{Cluster, OperatorAccount, Options};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -132,7 +132,7 @@ impl World {
     ) -> Self {
         let crds = external_cloud_secrets::cli::crds::crds_yaml().unwrap();
         cluster.apply_crds(&crds).await.unwrap();
-        let cloud = cloud(&cluster).await;
+        let cloud = cloud(&cluster, None).await;
         let home = cluster.namespace("operator").await.unwrap();
         let account = cluster.install_operator(RBAC, home.name()).await.unwrap();
         let dir = TempDir::new().unwrap();
@@ -164,6 +164,12 @@ impl World {
         }
     }
 
+    /// Another cloud that knows the cluster, for tests that change what everybody would see, with a
+    /// dedicated instance of KMS.
+    pub async fn another_cloud(&self) -> Arc<Simulator> {
+        Arc::new(cloud(&self.cluster, Some(InstanceOptions::default())).await)
+    }
+
     /// Stops the operator and starts it again.
     pub async fn restart_operator(&self) {
         let mut operator = self.operator.lock().await;
@@ -188,7 +194,7 @@ impl World {
 }
 
 /// A cloud that knows the cluster's issuer, as an ACK cluster's is known.
-async fn cloud(cluster: &Cluster) -> Simulator {
+async fn cloud(cluster: &Cluster, kms_instance: Option<InstanceOptions>) -> Simulator {
     let seed = format!(
         "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
          issuer: {}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \
@@ -197,6 +203,7 @@ async fn cloud(cluster: &Cluster) -> Simulator {
     );
     let options = cloudsim::Options {
         oidc_ca_pem: Some(String::from_utf8(cluster.ca_pem().to_vec()).unwrap()),
+        kms_instance,
         ..cloudsim::Options::default()
     };
     Simulator::start(&*seed, options).await.unwrap()
