@@ -51,11 +51,16 @@ impl Scene<'_> {
     /// `spec.auth` of a store that reads as the role `NAMESPACE-name` through the ServiceAccount
     /// `name`.
     pub fn rrsa(&self, name: &str) -> Value {
+        self.rrsa_as(name, name)
+    }
+
+    /// The same through another ServiceAccount.
+    pub fn rrsa_as(&self, role: &str, account: &str) -> Value {
         json!({
             "rrsa": {
-                "roleArn": self.role_arn(name),
+                "roleArn": self.role_arn(role),
                 "oidcProviderArn": format!("acs:ram::{ACCOUNT}:oidc-provider/{PROVIDER}"),
-                "serviceAccountRef": { "name": name },
+                "serviceAccountRef": { "name": account },
             },
             "stsEndpoint": self.cloud.url(),
         })
