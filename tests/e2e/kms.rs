@@ -2,7 +2,9 @@
 
 mod batch;
 mod identity;
+mod instance;
 mod mixture;
+mod own_identity;
 mod probe;
 mod rotation;
 mod temporary_key;
