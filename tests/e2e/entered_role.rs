@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloudsim::{CredentialsState, Filter, Metadata};
 use serde_json::{Value, json};
 
+use super::cloud::Service;
 use super::roles::entered;
 use super::scene::Scene;
 use super::wait::until;
@@ -143,35 +144,55 @@ async fn an_instance_role_and_the_operators_key_are_what_stores_say_and_never_ea
         .wait_value("node", "password", "canary-instance")
         .await;
     assert!(scene.secret("own").await.is_none());
+    // Both read KMS too.
+    scene.put_kms(cloudsim::Secret::new("db", "canary-kms"));
+    for (name, source) in [("own-kms", "operator"), ("node-kms", "instanceRole")] {
+        let store = scene.store_of(Service::Kms, name, sts(source));
+        scene.apply(&store).await.unwrap();
+        let object = scene.reading(name, (STORE, name), &[("password", &scene.key("db"))]);
+        scene.apply(&object).await.unwrap();
+    }
+    let made = scene.wait_value("node-kms", "password", "canary-kms").await;
+    assert!(scene.secret("own-kms").await.is_none());
 
-    // A role that is gone fails what asks anew, and what is there stays.
-    cloud.set_metadata(Some(Metadata {
+    // A role that is gone fails what asks anew, and what is there stays; so does a metadata service
+    // that is gone.
+    let failed = Metadata {
         state: CredentialsState::Failed,
         ..metadata.clone()
-    }));
-    cloud
-        .revoke_sessions(&format!("{}-worker", scene.namespace))
-        .unwrap();
-    scene.refresh("node", "1").await;
-    let message = scene
-        .wait_condition("node", "Fresh", "False", "AuthenticationFailed")
-        .await;
-    assert!(message.contains("InstanceRole.Refused"), "{message}");
-    scene
-        .wait_value("node", "password", "canary-instance")
-        .await;
+    };
+    for (state, code) in [
+        (Some(failed), "InstanceRole.Refused"),
+        (None, "InstanceRole.Token"),
+    ] {
+        cloud.set_metadata(state);
+        scene.revoke("worker");
+        for name in ["node", "node-kms"] {
+            scene.refresh(name, code).await;
+            scene.wait_handled(name, code).await;
+            let message = scene
+                .wait_condition(name, "Fresh", "False", "AuthenticationFailed")
+                .await;
+            assert!(message.contains(code), "{message}");
+        }
+        scene
+            .wait_value("node", "password", "canary-instance")
+            .await;
+        assert_eq!(scene.secret("node-kms").await.unwrap(), made);
+    }
 
     cloud.set_metadata(Some(metadata));
     cloud
         .put_key(None, "LTAIoperator", "canary-operator-secret")
         .unwrap();
-    for name in ["own", "node"] {
+    for name in ["own", "node", "own-kms", "node-kms"] {
         until("healing", PROBED, async || {
             let fresh = scene.condition_if_any(name, "Fresh").await.unwrap();
             (fresh.status == "True").then_some(()).ok_or(fresh)
         })
         .await;
     }
+    scene.wait_value("own-kms", "password", "canary-kms").await;
     scene.wait_value("own", "password", "canary-instance").await;
     assert!(!world.log().await.contains("canary-operator-secret"));
 }

@@ -1,6 +1,7 @@
 //! What holds for secrets of KMS in particular, end to end.
 
 mod batch;
+mod faults;
 mod identity;
 mod instance;
 mod mixture;
