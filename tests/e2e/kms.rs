@@ -8,6 +8,7 @@ mod mixture;
 mod own_identity;
 mod probe;
 mod rotation;
+pub mod secrecy;
 mod temporary_key;
 mod values;
 mod withdrawal;
