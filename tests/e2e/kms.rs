@@ -1,5 +1,6 @@
 //! What holds for secrets of KMS in particular, end to end.
 
+mod arn;
 mod batch;
 mod faults;
 mod identity;

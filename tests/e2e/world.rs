@@ -11,6 +11,8 @@ use super::operator::{Operator, RBAC, Setup};
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "1000000000000001";
+/// An account that shares what it has by policies of its secrets.
+pub const OTHER_ACCOUNT: &str = "2000000000000002";
 /// The OIDC provider that stands for the cluster.
 pub const PROVIDER: &str = "ack-rrsa-test";
 
@@ -198,7 +200,7 @@ async fn cloud(cluster: &Cluster, kms_instance: Option<InstanceOptions>) -> Simu
     let seed = format!(
         "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
          issuer: {}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \
-         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n",
+         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n- id: \"{OTHER_ACCOUNT}\"\n",
         cluster.issuer()
     );
     let options = cloudsim::Options {
