@@ -166,7 +166,7 @@ impl Scene {
         self.wait_fresh(PAY, ACCOUNT).await?;
         self.wait_fresh(NAMESPACE, OBJECT).await?;
         text(&format!(
-            "So are those of the others: {PAY}/{ACCOUNT} is read from KMS."
+            "The others are there too; {PAY}/{ACCOUNT} is read from KMS."
         ));
         Ok(())
     }

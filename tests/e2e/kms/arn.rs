@@ -11,7 +11,7 @@ const CLUSTER: &str = "ClusterCloudSecretStore";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_accounts_secret_takes_its_policy_and_a_pattern_that_means_arns() {
-    let scene = Scene::kms(World::shared().await, "arn").await;
+    let scene = Scene::kms(World::kms().await, "arn").await;
     let arn = format!(
         "acs:kms:cn-hangzhou:{OTHER_ACCOUNT}:secret/{}",
         scene.key("db")

@@ -129,7 +129,7 @@ async fn suffers(scene: &Scene<'_>, (name, reason, code): (&str, &str, &str), be
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_inside_a_batch_touches_only_its_own_objects() {
-    let scene = Scene::kms(World::shared().await, "parts").await;
+    let scene = Scene::kms(World::kms().await, "parts").await;
     let names = twenty(&scene);
     let entries: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
     let own = |name: &&str| scene.object(name, NEVER, &[("value", name)]);

@@ -11,7 +11,7 @@ use crate::ten::{Heals, LONG, Ten, strike_one};
 use crate::world::World;
 
 async fn strike(prefix: &str, effect: Effect, reason: &str, told: &[&str], heals: Heals) {
-    let ten = Ten::of(Scene::kms(World::shared().await, prefix).await).await;
+    let ten = Ten::of(Scene::kms(World::kms().await, prefix).await).await;
     strike_one(ten, effect, reason, told, heals).await;
 }
 
@@ -60,7 +60,7 @@ async fn a_batch_that_cannot_be_read_keeps_the_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_used_up_costs_no_secret_and_heals_alone() {
-    let world = World::shared().await;
+    let world = World::kms().await;
     let cloud = world.another_cloud().await;
     let scene = Scene::at(world, "quota", Service::Kms, cloud).await;
     let names = ["a", "b", "c"];

@@ -257,7 +257,7 @@ async fn suffers(scene: &Scene<'_>, case: &Case) -> Secret {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_identity_that_fails_in_use_says_why_keeps_its_secret_and_heals_alone() {
-    let world = World::shared().await;
+    let world = World::kms().await;
     let cloud = world.another_cloud().await;
     let scene = Scene::at(world, "inuse", Service::Kms, cloud).await;
     scene.put("db", VALUE);

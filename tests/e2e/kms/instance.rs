@@ -28,7 +28,7 @@ fn running<'s>(scene: &'s Scene<'_>) -> &'s KmsInstance {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_is_read_behind_its_own_authority_and_no_other() {
-    let world = World::shared().await;
+    let world = World::kms().await;
     let (cloud, other) = (world.another_cloud().await, world.another_cloud().await);
     let scene = Scene::at(world, "instance", Service::Kms, cloud).await;
     let ca = running(&scene).ca_pem.clone();

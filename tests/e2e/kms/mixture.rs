@@ -22,7 +22,7 @@ fn from(entry: &mut Value, store: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_object_mixes_oos_and_kms_with_two_identities() {
-    let scene = Scene::kms(World::shared().await, "mixed").await;
+    let scene = Scene::kms(World::kms().await, "mixed").await;
     // Each role may read one of the two, and both would be there under either service.
     scene.role("reader", &["reader"], &[&scene.key("secret")]);
     scene.role("other", &["reader"], &[&scene.key("parameter")]);
@@ -100,7 +100,7 @@ async fn one_object_mixes_oos_and_kms_with_two_identities() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_identities_share_one_exchange_and_one_row_and_others_share_nothing() {
-    let scene = Scene::kms(World::shared().await, "shared")
+    let scene = Scene::kms(World::kms().await, "shared")
         .await
         .entered()
         .await;

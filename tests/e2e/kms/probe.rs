@@ -82,7 +82,7 @@ fn tries(scene: &Scene<'_>, outcome: &str) -> Vec<Vec<Call>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_of_two_hundred_objects_is_probed_once_a_step() {
-    let world = World::shared().await;
+    let world = World::kms().await;
     let cloud = world.another_cloud().await;
     let scene = Scene::at(world, "probed", Service::Kms, cloud).await;
     let id = &scene.namespace;

@@ -79,7 +79,7 @@ fn account(user: &str, password: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn current_and_previous_stand_side_by_side_through_rotations() {
-    let scene = Scene::kms(World::shared().await, "stages").await;
+    let scene = Scene::kms(World::kms().await, "stages").await;
     let versions = ["1", "2"].map(|n| SecretVersion::new(n, &format!("canary-{n}")));
     scene.put_kms(Secret::new("pair", "").with_versions(versions));
     // Alibaba Cloud's way with two accounts: the other one becomes current.
@@ -168,7 +168,7 @@ async fn current_and_previous_stand_side_by_side_through_rotations() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pinned_version_outlives_rotations_and_a_managed_secret_has_none() {
-    let scene = Scene::kms(World::shared().await, "pinned").await;
+    let scene = Scene::kms(World::kms().await, "pinned").await;
     scene.put("db", "canary-1");
     let mut object = scene.object("db", NEVER, &[("first", "db"), ("latest", "db")]);
     object["spec"]["data"][0]["remoteRef"]["version"] = "v1".into();

@@ -37,7 +37,7 @@ async fn issue(scene: &Scene<'_>, role: &str) -> [String; 3] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_temporary_key_reads_until_it_expires_and_its_successor_heals_at_once() {
-    let world = World::shared().await;
+    let world = World::kms().await;
     let cloud = world.another_cloud().await;
     let scene = Scene::at(world, "temporary", Service::Kms, cloud).await;
     scene.put("db", VALUE);

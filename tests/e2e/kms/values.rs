@@ -123,7 +123,7 @@ async fn holds(scene: &Scene<'_>, name: &str, expected: &BTreeMap<String, ByteSt
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_of_secret_arrives_byte_for_byte() {
-    let scene = Scene::kms(World::shared().await, "bytes").await;
+    let scene = Scene::kms(World::kms().await, "bytes").await;
     let mut expected = BTreeMap::new();
     let mut entries: Vec<Value> = Vec::new();
     for (secret, bytes) in secrets() {

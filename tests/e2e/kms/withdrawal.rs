@@ -122,7 +122,7 @@ async fn goes_on(world: &World, prefix: &str, way: Way) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_call_that_is_withdrawn_in_mid_run_loses_no_refresh_and_touches_no_secret() {
-    let world = World::shared().await;
+    let world = World::kms().await;
     tokio::join!(
         goes_on(world, "noapi", Way::Refused(Batch::ApiNotFound)),
         goes_on(world, "noaction", Way::Refused(Batch::ActionNotFound)),
