@@ -1,7 +1,7 @@
 //! `make demo`: everything this project does, on one machine, within a minute.
 //!
 //! A real Kubernetes API server, a simulated cloud and the release binary of the operator are started; the files under
-//! `examples/` are applied; then a value is rotated, the cloud goes away and comes back, and an object is deleted. It
+//! `examples/` are applied; then values are rotated, the cloud goes away and comes back, and an object is deleted. It
 //! never prints a value, and leaves nothing behind unless it is asked to (`make demo KEEP=1`).
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "the demo talks to its user")]
@@ -9,6 +9,7 @@
 mod failure;
 mod kubectl;
 mod process;
+mod rotation;
 mod scene;
 mod stage;
 mod story;

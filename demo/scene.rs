@@ -18,6 +18,10 @@ pub const NAMESPACE: &str = "shop";
 pub const OBJECT: &str = "db";
 /// And the Secret of that.
 pub const SECRET: &str = "db-credentials";
+/// The namespace of the example that reads KMS.
+pub const PAY: &str = "pay";
+/// Its object, and its Secret.
+pub const ACCOUNT: &str = "database";
 /// How long anything may take that should happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
 
@@ -35,9 +39,9 @@ pub struct Scene {
 // === impl Scene ===
 
 impl Scene {
-    pub async fn ask(&self, request: &str) -> Result<()> {
+    pub async fn ask(&self, namespace: &str, object: &str, request: &str) -> Result<()> {
         let arguments = format!(
-            "-n {NAMESPACE} annotate xcs {OBJECT} --overwrite {}={request}",
+            "-n {namespace} annotate xcs {object} --overwrite {}={request}",
             names::REFRESH_ANNOTATION
         );
         self.kubectl.show(&arguments).await

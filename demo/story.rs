@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kubectl::Kubectl;
-use crate::scene::{NAMESPACE, OBJECT, SECRET, SOON, Scene, annotation, password, stamp, value_of};
+use crate::scene::{ACCOUNT, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, stamp};
 use crate::stage::{self, HOME, SEED, Stage};
 use crate::tell::{self, command, duration, output, step, text};
 use crate::wait::seen;
+
+/// The folders of the examples.
+const EXAMPLES: [&str; 3] = ["rrsa", "kms", "access-key"];
 
 /// Tells it all.
 pub async fn tell(stage: &mut Stage, keep: bool) -> Result<()> {
@@ -34,12 +37,13 @@ pub async fn tell(stage: &mut Stage, keep: bool) -> Result<()> {
     };
     step("2. The operator");
     let operator_url = scene.start_operator(stage, &cluster).await?;
-    step("3. Three files become a Secret");
+    step("3. Objects become Secrets");
     scene.apply_examples().await?;
     step("4. What came of it");
     scene.show(stage).await?;
-    step("5. Somebody changes the password in the cloud");
-    scene.rotate().await?;
+    step("5. Passwords change in the cloud");
+    scene.rotate_parameter().await?;
+    scene.rotate_account().await?;
     step("6. The cloud goes away");
     scene.outage().await?;
     step("7. The object is deleted");
@@ -66,7 +70,7 @@ async fn start_cloud(stage: &mut Stage, cluster: &Cluster) -> Result<(Admin, Str
     text(
         "\ncloudsim stands for Alibaba Cloud: it verifies every signature, token and permission as the cloud does.",
     );
-    text("Its account, role, access key and parameters are in demo/seed.yaml.");
+    text("Its account, roles, access key, parameters and secrets are in demo/seed.yaml.");
     command("cloudsim --seed demo/seed.yaml --oidc-ca CLUSTER_CA");
     let url = stage.cloud(cluster).await?;
     output(&format!("cloudsim: listening on {url}"));
@@ -90,7 +94,15 @@ impl Scene {
         text(
             "which is neither https nor a host of Alibaba Cloud; a real installation never has that flag.",
         );
-        self.kubectl.show("apply -f examples/rrsa/namespace.yaml -f examples/rrsa/serviceaccount.yaml -f examples/access-key/namespace.yaml").await?;
+        for folder in ["rrsa", "kms"] {
+            let files = format!(
+                "apply -f examples/{folder}/namespace.yaml -f examples/{folder}/serviceaccount.yaml"
+            );
+            self.kubectl.show(&files).await?;
+        }
+        self.kubectl
+            .show("apply -f examples/access-key/namespace.yaml")
+            .await?;
         command(&format!(
             "external-cloud-secrets run --namespace {HOME} --cluster-name demo --allow-insecure-endpoints"
         ));
@@ -98,9 +110,11 @@ impl Scene {
         if let Some(program) = stage.program("operator") {
             output(&program.last_lines(3));
         }
-        account.grant_tokens(NAMESPACE, &[NAMESPACE]).await?;
+        for namespace in [NAMESPACE, PAY] {
+            account.grant_tokens(namespace, &[namespace]).await?;
+        }
         text(
-            "\nIt may request tokens of one ServiceAccount, shop/shop, which the store below names; of no other.",
+            "\nIt may request tokens of two ServiceAccounts, shop/shop and pay/pay, which stores below name; of no other.",
         );
         Ok(url)
     }
@@ -108,19 +122,23 @@ impl Scene {
     async fn apply_examples(&self) -> Result<()> {
         self.access_key().await?;
         text(
-            "\nThe files under examples/ are applied as they are, except for this: in a real cloud the two stores need no",
+            "\nThe files under examples/ are applied as they are, except for this: in a real cloud the stores need no",
         );
         text("endpoint, and here the demo adds one to each, so that cloudsim is called:");
-        output(&format!("spec.provider.oos.endpoint: {}", self.cloud_url));
         output(&format!(
-            "spec.auth.stsEndpoint:      {}   (where there is a token to exchange)",
+            "spec.provider.*.endpoint: {}   (of oos and kms)",
             self.cloud_url
         ));
-        command("kubectl apply -f examples/rrsa/store.yaml -f examples/access-key/store.yaml");
+        output(&format!(
+            "spec.auth.stsEndpoint:    {}   (where there is a token to exchange)",
+            self.cloud_url
+        ));
+        let paths = EXAMPLES.map(|folder| format!("examples/{folder}/store.yaml"));
+        command(&format!("kubectl apply -f {}", paths.join(" -f ")));
         let mut stores = String::new();
-        for path in ["examples/rrsa/store.yaml", "examples/access-key/store.yaml"] {
+        for path in paths {
             stores.push_str("---\n");
-            stores.push_str(&self.at_the_simulator(path)?);
+            stores.push_str(&self.at_the_simulator(&path)?);
         }
         output(
             &self
@@ -131,11 +149,12 @@ impl Scene {
 
         let there = |object: Option<&ExternalCloudSecret>| object.is_some();
         let made = |secret: Option<&Secret>| secret.is_some();
+        let files = EXAMPLES.map(|folder| format!("examples/{folder}/secret.yaml"));
+        let files = format!("apply -f {}", files.join(" -f "));
         let (applied, arrived, shown) = tokio::join!(
             seen("the object", SOON, self.objects(), OBJECT, there),
             seen("the Secret", SOON, self.secrets(), SECRET, made),
-            self.kubectl
-                .show("apply -f examples/rrsa/secret.yaml -f examples/access-key/secret.yaml"),
+            self.kubectl.show(&files),
         );
         shown?;
         let took = arrived?.saturating_duration_since(applied?);
@@ -144,13 +163,18 @@ impl Scene {
             duration(took)
         ));
         self.wait_fresh("cart", "signing-keys").await?;
-        self.wait_fresh(NAMESPACE, OBJECT).await
+        self.wait_fresh(PAY, ACCOUNT).await?;
+        self.wait_fresh(NAMESPACE, OBJECT).await?;
+        text(&format!(
+            "The others are there too; {PAY}/{ACCOUNT} is read from KMS."
+        ));
+        Ok(())
     }
 
     /// The access key that the second example reads with; the first one needs none.
     async fn access_key(&self) -> Result<()> {
         text(
-            "The example access-key needs a key in a Secret. The other one, rrsa, needs no key at all.",
+            "The example access-key needs a key in a Secret. The others, rrsa and kms, need no key at all.",
         );
         command(
             "kubectl -n cart create secret generic oos-access-key --from-literal=id=ID --from-literal=secret=SECRET",
@@ -177,7 +201,11 @@ impl Scene {
         let file = std::fs::read_to_string(stage::in_repository(path))?;
         let mut store: Value = serde_saphyr::from_str(&file)?;
         let spec = &mut store["spec"];
-        spec["provider"]["oos"]["endpoint"] = json!(self.cloud_url);
+        for service in ["oos", "kms"] {
+            if spec["provider"][service].is_object() {
+                spec["provider"][service]["endpoint"] = json!(self.cloud_url);
+            }
+        }
         if spec["auth"]["rrsa"].is_object() {
             spec["auth"]["stsEndpoint"] = json!(self.cloud_url);
         }
@@ -186,10 +214,12 @@ impl Scene {
 
     async fn show(&self, stage: &Stage) -> Result<()> {
         self.kubectl.show("get xcs,xstore,cxstore -A").await?;
-        text("\nThe Secret's keys and their lengths; values are never shown:");
-        self.kubectl
-            .show(&format!("-n {NAMESPACE} describe secret {SECRET}"))
-            .await?;
+        text("\nThe Secrets' keys and their lengths, of OOS and of KMS; values are never shown:");
+        for (namespace, secret) in [(NAMESPACE, SECRET), (PAY, ACCOUNT)] {
+            self.kubectl
+                .show(&format!("-n {namespace} describe secret {secret}"))
+                .await?;
+        }
         text(
             "\nWho asked the cloud for what, as the cloud's own log has it. The session names cluster, namespace and",
         );
@@ -221,7 +251,7 @@ impl Scene {
             count.0 += 1;
             count.1 += call.names.len();
         }
-        let heading = ["WHO", "SESSION", "ACTION", "OUTCOME", "CALLS", "PARAMETERS"];
+        let heading = ["WHO", "SESSION", "ACTION", "OUTCOME", "CALLS", "NAMES"];
         let mut rows = vec![heading.map(str::to_owned).to_vec()];
         for (key, (calls, parameters)) in counts {
             let mut row = key.to_vec();
@@ -229,43 +259,6 @@ impl Scene {
             rows.push(row);
         }
         Ok(tell::table(&rows))
-    }
-
-    async fn rotate(&self) -> Result<()> {
-        let before = self.secret().await?;
-        let value = format!("demo-password-{}", stamp());
-        let version = self
-            .cloud
-            .put_parameter("/shop/db/password", &value)
-            .await?;
-        text(&format!(
-            "/shop/db/password has version {version} now. The object says refreshInterval: 10m, so the change arrives at"
-        ));
-        text("its next slot, within ten minutes. Who cannot wait annotates the object:");
-
-        let request = stamp();
-        let asked = |object: Option<&ExternalCloudSecret>| annotation(object) == Some(&request);
-        let changed = |secret: Option<&Secret>| {
-            secret.is_some_and(|secret| password(secret) == Some(value.as_bytes()))
-        };
-        let (asked, changed, shown) = tokio::join!(
-            seen("the annotation", SOON, self.objects(), OBJECT, asked),
-            seen("the new value", SOON, self.secrets(), SECRET, changed),
-            self.ask(&request),
-        );
-        shown?;
-        let took = changed?.saturating_duration_since(asked?);
-        text(&format!(
-            "\nThe Secret held the new value {} after the annotation.",
-            duration(took)
-        ));
-        let after = self.secret().await?;
-        let mut keys: Vec<&String> = after.data.iter().flatten().map(|(key, _)| key).collect();
-        keys.retain(|key| value_of(&before, key) != value_of(&after, key));
-        text(&format!(
-            "Changed keys: {keys:?}. The other key is as it was."
-        ));
-        self.wait_fresh(NAMESPACE, OBJECT).await
     }
 
     async fn outage(&self) -> Result<()> {
@@ -277,7 +270,7 @@ impl Scene {
             self.cloud_url
         ));
         let began = Instant::now();
-        self.ask(&stamp()).await?;
+        self.ask(NAMESPACE, OBJECT, &stamp()).await?;
         let gone = self.wait_condition(condition::FRESH, "False").await?;
         text(&format!(
             "\nAfter {} it is reported:",
@@ -354,6 +347,10 @@ Change a parameter, and have it fetched at once:
   curl -X PUT {cloud}/_sim/parameters -H 'content-type: application/json' -d '{{\"name\": \"/shop/db/password\", \"value\": \"something new\"}}'
   {kubectl} -n {NAMESPACE} annotate xcs {OBJECT} {annotation}=\"$(date +%s)\" --overwrite
   {kubectl} -n {NAMESPACE} get secret {SECRET} -o yaml
+
+Rotate the database account of KMS likewise:
+  curl -X POST {cloud}/_sim/secrets/rotate -H 'content-type: application/json' -d '{{\"name\": \"pay/rds/orders\", \"data\": \"{{\\\"AccountName\\\": \\\"orders\\\", \\\"AccountPassword\\\": \\\"something new\\\"}}\"}}'
+  {kubectl} -n {PAY} annotate xcs {ACCOUNT} {annotation}=\"$(date +%s)\" --overwrite
 
 What the cloud was asked, and what the operator measures:
   curl {cloud}/_sim/ledger

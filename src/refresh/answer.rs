@@ -170,10 +170,14 @@ impl Table {
             }
         }
         let version = held.fetched.version.as_deref();
-        let known = row.seen.take().and_then(|seen| seen.version);
+        let known = row.seen.take();
+        let changed = known
+            .as_ref()
+            .is_some_and(|seen| seen.digest != held.digest);
         row.seen = Some(Seen {
             digest: held.digest,
             version: known
+                .and_then(|seen| seen.version)
                 .filter(|known| version == Some(&**known))
                 .or_else(|| version.map(Arc::from)),
         });
@@ -202,7 +206,30 @@ impl Table {
         row.exact = rotated.is_some();
         let due = rotated.unwrap_or(slot);
         self.set_due(id, Some(now.at + until(now.wall, due)), now.at);
+        if changed {
+            self.forget_siblings(id, held.sent);
+        }
         self.answer_waiters(id, held.sent, &Ok(held), now.at);
+    }
+
+    /// A rotation moves several stages of a secret at once. When one is seen to have changed, objects
+    /// that need others too read them anew, instead of a value of before the rotation.
+    fn forget_siblings(&mut self, id: RowId, sent: Instant) {
+        let Some(row) = self.rows.get(&id) else {
+            return;
+        };
+        let sibling = |other: &&RowId| {
+            let other = self.rows.get(*other);
+            other.is_some_and(|other| other.group == row.group && other.key.key == row.key.key)
+        };
+        let objects = row.subscribers.iter();
+        let objects = objects.filter_map(|subscriber| self.objects.get(&subscriber.object));
+        let siblings = objects.flat_map(|object| &object.rows).filter(sibling);
+        for sibling in siblings.copied().collect::<Vec<RowId>>() {
+            if let Some(row) = self.rows.get_mut(&sibling) {
+                row.value.take_if(|held| held.sent < sent);
+            }
+        }
     }
 
     /// Takes in a failed read of a row.

@@ -210,7 +210,12 @@ impl Hub {
         while let Some(departure) = table.depart(now) {
             calls.spawn(Arc::clone(self).travel(departure));
         }
-        table.next_time(now.at)
+        // What came due under a failed identity has failed, and nothing left that would come back.
+        let wakes = table.take_wakes();
+        let next = table.next_time(now.at);
+        drop(table);
+        self.wake(wakes);
+        next
     }
 
     async fn travel(self: Arc<Self>, departure: Departure) {
@@ -266,12 +271,16 @@ impl Hub {
             *known = outages;
             news
         });
-        for object in wakes {
+        self.wake(wakes);
+        self.changed.notify_one();
+        result
+    }
+
+    fn wake(&self, objects: Vec<ObjectKey>) {
+        for object in objects {
             // The receiver is gone only when the process is stopping.
             let _ = self.wakes.send(object);
         }
-        self.changed.notify_one();
-        result
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {

@@ -52,11 +52,33 @@ async fn neither_tokens_nor_credentials_nor_values_are_logged_at_trace_level() {
         oos.fetch(&credentials, &keys).await.unwrap_err();
     }
 
+    // KMS, with a value that is base64 on its way.
+    fixture
+        .simulator
+        .put_secret(cloudsim::Secret::binary("/shop/key", b"canary\0\xff"))
+        .unwrap();
+    let kms = crate::kms::provider(&fixture.simulator.url(), None);
+    let keys = ["/shop/key", "/shop/none"].map(RemoteKey::named);
+    kms.fetch(&credentials, &keys[..1]).await.unwrap();
+    kms.fetch(&credentials, &keys).await.unwrap();
+    let broken = cloudsim::SecretVersion {
+        data_type: Some(cloudsim::DataType::Binary),
+        ..cloudsim::SecretVersion::new("broken", "canary: no base64")
+    };
+    fixture
+        .simulator
+        .put_secret_version("/shop/key", broken)
+        .unwrap();
+    let answers = kms.fetch(&credentials, &keys).await.unwrap();
+    assert!(answers.iter().all(Result::is_err));
+
     let bytes = log.0.lock().unwrap().clone();
     let text = String::from_utf8_lossy(&bytes);
     let token = credentials.security_token.as_ref().unwrap();
     let secrets = [
         "canary",
+        "Y2FuYXJ5",
+        "99, 97, 110, 97, 114, 121",
         "eyJ",
         credentials.access_key_secret.expose_secret(),
         token.expose_secret(),

@@ -137,7 +137,7 @@ impl Scene<'_> {
         let part = |key: &str| json!({ "name": name, "key": key });
         json!({
             "accessKey": { "accessKeyIdSecretRef": part("id"), "accessKeySecretSecretRef": part("secret") },
-            "stsEndpoint": self.world.cloud.url(),
+            "stsEndpoint": self.cloud.url(),
         })
     }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::hostile::{
     LATE, everything_fails, everything_works, refuse_writes, through, write_is_refused,
 };
+use super::kms::secrecy;
 use super::leaks::{Canaries, MARK};
 use super::operator::Operator;
 use super::proxy::{Exchange, Proxy};
@@ -33,6 +34,8 @@ async fn no_fault_of_the_cloud_brings_a_secret_to_light() {
     let mut canaries = canaries(&scene).await;
     through(&scene, &cloud.url).await;
     everything_works(&scene).await;
+    secrecy::everything_works(&scene, &cloud.url).await;
+    secrecy::everything_fails(&scene).await;
     everything_fails(&scene, &cloud.url).await;
     assert!(cloud.spoilt()[0].1 > 1, "no code was spoilt");
     credentials_in(&cloud.seen(), &mut canaries);
@@ -205,7 +208,7 @@ async fn check(scene: &Scene<'_>, canaries: &Canaries, cloud_log: &Buffer) {
 /// The admin pages of the simulated cloud.
 async fn seen_by_users(world: &World) -> Vec<(String, String)> {
     let mut pages = Vec::new();
-    for page in ["ledger", "parameters"] {
+    for page in ["ledger", "parameters", "secrets"] {
         let answer = reqwest::get(format!("{}/_sim/{page}", world.cloud.url()))
             .await
             .unwrap();

@@ -1,4 +1,4 @@
-//! What a thousand objects cost: calls to the cloud, and writes to the API server. Everything is
+//! What a thousand references cost: calls to the cloud, and writes to the API server. Everything is
 //! counted where it arrives.
 
 use std::collections::HashMap;
@@ -15,6 +15,8 @@ use super::wait::until;
 use super::world::World;
 
 const OBJECTS: usize = 1_000;
+/// References of each object that reads KMS, of as many in all.
+const ENTRIES: usize = 25;
 /// Long enough for a slot's early part to hold ten rows, short enough for a test.
 const INTERVAL: &str = "10s";
 const SECONDS: u64 = 10;
@@ -65,8 +67,37 @@ async fn last_events(world: &World) -> Writes {
 /// The scene's reads, oldest first.
 fn reads(scene: &Scene<'_>) -> Vec<Call> {
     let principal = format!("{}-reader", scene.namespace);
-    let filter = Filter::service("oos").principal(&principal);
-    scene.world.cloud.ledger_of(&filter).recent
+    let filter = Filter::service(scene.service.name()).principal(&principal);
+    scene.cloud.ledger_of(&filter).recent
+}
+
+/// Objects of the scene that read as many distinct secrets of KMS as there are objects elsewhere.
+fn readers_of_secrets(scene: &Scene<'_>) -> Vec<Value> {
+    let object = |number| {
+        let names: Vec<String> = (0..ENTRIES).map(|n| format!("s{number}-{n}")).collect();
+        let entries: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
+        for name in &names {
+            scene.put(name, "canary-secret");
+        }
+        scene.object(&format!("x{number}"), INTERVAL, &entries)
+    };
+    (0..OBJECTS / ENTRIES).map(object).collect()
+}
+
+/// Each of the scene's references was read once in every interval, and every call was full.
+fn each_once_in_full_calls(scene: &Scene<'_>, batch: usize) {
+    let calls = reads(scene);
+    let intervals = intervals(&calls);
+    assert!(intervals.len() >= INTERVALS, "{}", intervals.len());
+    for interval in intervals {
+        assert_eq!(interval.len(), OBJECTS / batch, "calls in an interval");
+        let mut asked: HashMap<&str, usize> = HashMap::new();
+        for name in interval.iter().flat_map(|call| &call.names) {
+            *asked.entry(name).or_default() += 1;
+        }
+        assert_eq!(asked.len(), OBJECTS, "each is read");
+        assert!(asked.values().all(|times| *times == 1), "and only once");
+    }
 }
 
 /// Cuts calls into intervals where there is a pause, so that no call can be counted to the wrong
@@ -92,11 +123,12 @@ fn intervals(calls: &[Call]) -> Vec<&[Call]> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_objects_cost_a_call_for_ten_references_and_no_write() {
+async fn a_thousand_references_cost_a_call_for_ten_parameters_or_twenty_secrets_and_no_write() {
     let world = World::own().await;
-    let (one, each) = (
+    let (one, each, kms) = (
         Scene::new(&world, "one").await,
         Scene::new(&world, "each").await,
+        Scene::kms(&world, "kms").await,
     );
     one.put("shared", "canary-shared");
     let mut same = Vec::with_capacity(OBJECTS);
@@ -107,14 +139,24 @@ async fn a_thousand_objects_cost_a_call_for_ten_references_and_no_write() {
         same.push(one.object(&name, INTERVAL, &[("value", "shared")]));
         distinct.push(each.object(&name, INTERVAL, &[("value", &name)]));
     }
+    let secrets = readers_of_secrets(&kms);
+    let many = secrets.len();
     let before = world.cluster.writes().await.unwrap();
-    tokio::join!(apply(&one, same), apply(&each, distinct));
-    tokio::join!(converged(&one, OBJECTS), converged(&each, OBJECTS));
+    tokio::join!(
+        apply(&one, same),
+        apply(&each, distinct),
+        apply(&kms, secrets)
+    );
+    tokio::join!(
+        converged(&one, OBJECTS),
+        converged(&each, OBJECTS),
+        converged(&kms, many)
+    );
 
     // Cold: each object costs one POST of its Secret and one PATCH of its status.
     let cold = world.cluster.writes().await.unwrap().since(&before);
     println!("cold convergence: {cold}");
-    let objects = 2 * OBJECTS as u64;
+    let objects = (2 * OBJECTS + many) as u64;
     assert_eq!(cold.of("secrets"), objects, "{cold}");
     assert_eq!(cold.of("externalcloudsecrets/status"), objects, "{cold}");
 
@@ -129,18 +171,8 @@ async fn a_thousand_objects_cost_a_call_for_ten_references_and_no_write() {
     println!("steady state: {steady}");
     assert_eq!(steady.total(), 0, "{steady}");
 
-    let calls = reads(&each);
-    let intervals = intervals(&calls);
-    assert!(intervals.len() >= INTERVALS, "{}", intervals.len());
-    for interval in intervals {
-        assert_eq!(interval.len(), OBJECTS / 10, "calls in an interval");
-        let mut asked: HashMap<&str, usize> = HashMap::new();
-        for name in interval.iter().flat_map(|call| &call.names) {
-            *asked.entry(name).or_default() += 1;
-        }
-        assert_eq!(asked.len(), OBJECTS, "each is read");
-        assert!(asked.values().all(|times| *times == 1), "and only once");
-    }
+    each_once_in_full_calls(&each, 10);
+    each_once_in_full_calls(&kms, 20);
 
     let calls = reads(&one);
     let intervals = calls.windows(2);

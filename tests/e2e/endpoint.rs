@@ -12,20 +12,20 @@ use super::world::World;
 const STORE: &str = "CloudSecretStore";
 
 /// A place where nobody may ever call.
-struct Trap(TcpListener);
+pub struct Trap(TcpListener);
 
 impl Trap {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         Self(listener)
     }
 
-    fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.0.local_addr().unwrap().port()
     }
 
-    fn assert_untouched(&self) {
+    pub fn assert_untouched(&self) {
         let called = self.0.accept();
         assert!(called.is_err(), "somebody called: {called:?}");
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use cloudsim::{CredentialsState, Filter, Metadata, Role, RoleTrust};
+use cloudsim::{CredentialsState, Filter, Metadata};
 use serde_json::{Value, json};
 
+use super::cloud::Service;
+use super::roles::entered;
 use super::scene::Scene;
 use super::wait::until;
 use super::world::{ACCOUNT, World};
@@ -20,55 +22,6 @@ async fn through(scene: &Scene<'_>, name: &str, auth: Value) {
     scene.apply(&object).await.unwrap();
 }
 
-fn role_arn(scene: &Scene<'_>, name: &str) -> String {
-    format!("acs:ram::{ACCOUNT}:role/{}-{name}", scene.namespace)
-}
-
-/// Makes the role `NAMESPACE-name` that no token stands for, and that may do `action` with everything.
-fn put_role(scene: &Scene<'_>, name: &str, action: &str) {
-    let rule = json!({ "actions": [action], "resources": ["*"] });
-    let role = json!({ "name": format!("{}-{name}", scene.namespace), "rules": [rule] });
-    let role: Role = serde_json::from_value(role).unwrap();
-    scene.world.cloud.put_role(role).unwrap();
-}
-
-/// Lets whoever is named enter the role `NAMESPACE-target` with an external id.
-fn trust(scene: &Scene<'_>, principal: &str, external_id: &str) {
-    let trust = json!({
-        "role": format!("{}-target", scene.namespace),
-        "statements": [{ "principals": [principal], "external_ids": [external_id] }],
-    });
-    let trust: RoleTrust = serde_json::from_value(trust).unwrap();
-    scene.world.cloud.put_trust(&trust).unwrap();
-}
-
-/// `auth`, entering the role `NAMESPACE-target`.
-fn entering(scene: &Scene<'_>, mut auth: Value, external_id: &str) -> Value {
-    auth["assumeRole"] = json!({ "roleArn": role_arn(scene, "target"), "externalId": external_id });
-    auth
-}
-
-/// A scene whose role `entrant` may enter `target`, which may read, but may not read itself.
-async fn scene<'w>(world: &'w World, prefix: &str) -> Scene<'w> {
-    let scene = Scene::new(world, prefix).await;
-    scene.put("db", &format!("canary-{prefix}"));
-    scene.service_account("entrant").await;
-    let subject = format!("system:serviceaccount:{}:entrant", scene.namespace);
-    let entrant = json!({
-        "name": format!("{}-entrant", scene.namespace),
-        "trust": [{ "provider": super::world::PROVIDER, "subjects": [subject],
-            "audiences": ["sts.aliyuncs.com"] }],
-        "rules": [{ "actions": ["sts:AssumeRole"], "resources": ["*"] }],
-    });
-    world
-        .cloud
-        .put_role(serde_json::from_value(entrant).unwrap())
-        .unwrap();
-    put_role(&scene, "target", "*");
-    trust(&scene, &role_arn(&scene, "entrant"), "ext-1");
-    scene
-}
-
 fn calls(scene: &Scene<'_>, action: &str, principal: &str) -> u64 {
     let principal = format!("{}-{principal}", scene.namespace);
     let filter = Filter {
@@ -80,12 +33,12 @@ fn calls(scene: &Scene<'_>, action: &str, principal: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_chains_share_one_exchange_and_a_wrong_external_id_gets_nothing() {
-    let scene = scene(World::shared().await, "chain").await;
+    let scene = entered(World::shared().await, "chain").await;
     for name in ["one", "two"] {
         through(
             &scene,
             name,
-            entering(&scene, scene.rrsa("entrant"), "ext-1"),
+            scene.entering(scene.rrsa("entrant"), "target", "ext-1"),
         )
         .await;
         scene.wait_value(name, "password", "canary-chain").await;
@@ -95,7 +48,7 @@ async fn equal_chains_share_one_exchange_and_a_wrong_external_id_gets_nothing() 
     through(
         &scene,
         "wrong",
-        entering(&scene, scene.rrsa("entrant"), "ext-2"),
+        scene.entering(scene.rrsa("entrant"), "target", "ext-2"),
     )
     .await;
     let message = scene
@@ -113,7 +66,7 @@ async fn equal_chains_share_one_exchange_and_a_wrong_external_id_gets_nothing() 
         .await;
     assert!(scene.secret("bare").await.is_none());
     // What is mended in the cloud heals alone.
-    trust(&scene, &role_arn(&scene, "entrant"), "ext-2");
+    scene.trust("target", &scene.role_arn("entrant"), "ext-2");
     until("healing", PROBED * 3, async || {
         let value = scene.value("wrong", "password").await;
         (value.as_deref() == Some("canary-chain"))
@@ -125,20 +78,24 @@ async fn equal_chains_share_one_exchange_and_a_wrong_external_id_gets_nothing() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_users_key_enters_a_role_until_it_is_revoked() {
-    let scene = scene(World::shared().await, "keychain").await;
+    let scene = entered(World::shared().await, "keychain").await;
     let cloud = &scene.world.cloud;
     let id = scene.namespace.clone();
     cloud
         .put_key(Some("entrant"), &id, "canary-keychain-secret")
         .unwrap();
-    trust(&scene, &format!("acs:ram::{ACCOUNT}:user/entrant"), "ext-1");
+    scene.trust(
+        "target",
+        &format!("acs:ram::{ACCOUNT}:user/entrant"),
+        "ext-1",
+    );
     scene
         .put_secret("ak", &[("id", &id), ("secret", "canary-keychain-secret")])
         .await;
     through(
         &scene,
         "db",
-        entering(&scene, scene.access_key("ak"), "ext-1"),
+        scene.entering(scene.access_key("ak"), "target", "ext-1"),
     )
     .await;
     let secret = scene.wait_value("db", "password", "canary-keychain").await;
@@ -169,7 +126,7 @@ async fn an_instance_role_and_the_operators_key_are_what_stores_say_and_never_ea
     let sts = |source: &str| json!({ source: {}, "stsEndpoint": cloud.url() });
 
     // The operator's key is unknown yet, and the instance's role would do.
-    put_role(&scene, "worker", "*");
+    scene.tokenless_role("worker", "*");
     let metadata = Metadata {
         role: Some(format!("{}-worker", scene.namespace)),
         ..Metadata::default()
@@ -187,35 +144,55 @@ async fn an_instance_role_and_the_operators_key_are_what_stores_say_and_never_ea
         .wait_value("node", "password", "canary-instance")
         .await;
     assert!(scene.secret("own").await.is_none());
+    // Both read KMS too.
+    scene.put_kms(cloudsim::Secret::new("db", "canary-kms"));
+    for (name, source) in [("own-kms", "operator"), ("node-kms", "instanceRole")] {
+        let store = scene.store_of(Service::Kms, name, sts(source));
+        scene.apply(&store).await.unwrap();
+        let object = scene.reading(name, (STORE, name), &[("password", &scene.key("db"))]);
+        scene.apply(&object).await.unwrap();
+    }
+    let made = scene.wait_value("node-kms", "password", "canary-kms").await;
+    assert!(scene.secret("own-kms").await.is_none());
 
-    // A role that is gone fails what asks anew, and what is there stays.
-    cloud.set_metadata(Some(Metadata {
+    // A role that is gone fails what asks anew, and what is there stays; so does a metadata service
+    // that is gone.
+    let failed = Metadata {
         state: CredentialsState::Failed,
         ..metadata.clone()
-    }));
-    cloud
-        .revoke_sessions(&format!("{}-worker", scene.namespace))
-        .unwrap();
-    scene.refresh("node", "1").await;
-    let message = scene
-        .wait_condition("node", "Fresh", "False", "AuthenticationFailed")
-        .await;
-    assert!(message.contains("InstanceRole.Refused"), "{message}");
-    scene
-        .wait_value("node", "password", "canary-instance")
-        .await;
+    };
+    for (state, code) in [
+        (Some(failed), "InstanceRole.Refused"),
+        (None, "InstanceRole.Token"),
+    ] {
+        cloud.set_metadata(state);
+        scene.revoke("worker");
+        for name in ["node", "node-kms"] {
+            scene.refresh(name, code).await;
+            scene.wait_handled(name, code).await;
+            let message = scene
+                .wait_condition(name, "Fresh", "False", "AuthenticationFailed")
+                .await;
+            assert!(message.contains(code), "{message}");
+        }
+        scene
+            .wait_value("node", "password", "canary-instance")
+            .await;
+        assert_eq!(scene.secret("node-kms").await.unwrap(), made);
+    }
 
     cloud.set_metadata(Some(metadata));
     cloud
         .put_key(None, "LTAIoperator", "canary-operator-secret")
         .unwrap();
-    for name in ["own", "node"] {
+    for name in ["own", "node", "own-kms", "node-kms"] {
         until("healing", PROBED, async || {
             let fresh = scene.condition_if_any(name, "Fresh").await.unwrap();
             (fresh.status == "True").then_some(()).ok_or(fresh)
         })
         .await;
     }
+    scene.wait_value("own-kms", "password", "canary-kms").await;
     scene.wait_value("own", "password", "canary-instance").await;
     assert!(!world.log().await.contains("canary-operator-secret"));
 }

@@ -20,7 +20,7 @@ const PROBED: Duration = Duration::from_secs(50);
 static FILE: Mutex<()> = Mutex::const_new(());
 
 /// The world whose operator has a token file, for one test at a time.
-async fn ambient() -> (&'static World, MutexGuard<'static, ()>) {
+pub async fn ambient() -> (&'static World, MutexGuard<'static, ()>) {
     let alone = FILE.lock().await;
     (World::ambient().await, alone)
 }
@@ -30,7 +30,7 @@ fn token_file(world: &World) -> PathBuf {
 }
 
 /// Replaces the token file as the kubelet does, by a rename.
-fn put_file(world: &World, text: &str) {
+pub fn put_file(world: &World, text: &str) {
     let new = world.dir.path().join("token.new");
     std::fs::write(&new, text).unwrap();
     std::fs::rename(new, token_file(world)).unwrap();
@@ -38,7 +38,7 @@ fn put_file(world: &World, text: &str) {
 
 /// `spec.auth` of a store that enters the scene's role `name` with the operator's token file; the
 /// operator's environment says by which provider and where STS is.
-fn by_file(scene: &Scene<'_>, name: &str) -> Value {
+pub fn by_file(scene: &Scene<'_>, name: &str) -> Value {
     json!({ "rrsa": { "roleArn": format!("acs:ram::{ACCOUNT}:role/{}-{name}", scene.namespace) } })
 }
 

@@ -41,6 +41,9 @@ impl Canaries {
         let base64 = BASE64_STANDARD.encode(&bytes[..bytes.len() / 3 * 3]);
         self.0.insert(format!("{what}, in base64"), base64);
         self.0.insert(format!("{what}, in hexadecimal"), hex(bytes));
+        let list = format!("{bytes:?}");
+        let list = list.trim_matches(['[', ']']).to_owned();
+        self.0.insert(format!("{what}, byte by byte"), list);
         let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
         self.0.insert(format!("{what}, hashed"), hex(hash.as_ref()));
     }
@@ -115,6 +118,7 @@ fn the_search_finds_a_value_in_every_guise() {
     canaries.bytes("a key", &[7; 32]);
     let base64 = BASE64_STANDARD.encode("kanari-abc");
     let key = BASE64_STANDARD.encode([7; 32]);
+    let list = format!("{:?}", b"kanari\0\xff");
     for held in [
         "x kanari-abc y",
         &base64,
@@ -122,6 +126,7 @@ fn the_search_finds_a_value_in_every_guise() {
         "iranak",
         &key,
         &hex(&[7; 32]),
+        &list,
     ] {
         assert!(!canaries.found(held).is_empty(), "{held}");
     }

@@ -284,11 +284,7 @@ async fn an_object_in_the_operators_own_namespace_is_refused() {
     let here = scene.reading("db", reading, &[("password", &key)]);
     scene.apply(&here).await.unwrap();
     scene.wait_value("db", "password", "canary-home").await;
-    let home = Scene {
-        world,
-        namespace: world.account.namespace().to_owned(),
-        client: scene.client.clone(),
-    };
+    let home = scene.elsewhere(world.account.namespace());
     let name = scene.cluster_name("guest");
     for target in [name.as_str(), "external-cloud-secrets-digest-key"] {
         let mut there = home.reading(&name, reading, &[("key", &key)]);

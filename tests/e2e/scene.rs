@@ -1,27 +1,46 @@
 //! One test's corner of a world: a namespace, a role for it, and a store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use cloudsim::{Filter, Role};
+use cloudsim::Simulator;
 use external_cloud_secrets::api::{ExternalCloudSecret, condition};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use super::cloud::Service;
 use super::wait::{SOON, until};
-use super::world::{ACCOUNT, PROVIDER, World};
+use super::world::World;
 
-/// A namespace with a ServiceAccount `reader`, whose role may read `/NAMESPACE/*`, and a namespaced
-/// store `oos` that reads as it.
+/// A namespace with a ServiceAccount `reader`, whose role may read `/NAMESPACE/*` and use the keys
+/// `NAMESPACE-*`, and a namespaced store that reads as it and has the name of its service.
 pub struct Scene<'w> {
     pub world: &'w World,
     pub namespace: String,
     pub client: kube::Client,
+    pub cloud: Arc<Simulator>,
+    pub service: Service,
 }
 
 impl<'w> Scene<'w> {
-    /// A new corner.
+    /// A new corner that reads OOS.
     pub async fn new(world: &'w World, prefix: &str) -> Self {
+        Self::at(world, prefix, Service::Oos, Arc::clone(&world.cloud)).await
+    }
+
+    /// A new corner that reads KMS.
+    pub async fn kms(world: &'w World, prefix: &str) -> Self {
+        Self::at(world, prefix, Service::Kms, Arc::clone(&world.cloud)).await
+    }
+
+    /// A new corner that reads a service of a cloud.
+    pub async fn at(
+        world: &'w World,
+        prefix: &str,
+        service: Service,
+        cloud: Arc<Simulator>,
+    ) -> Self {
         let namespace = world
             .cluster
             .namespace(prefix)
@@ -34,14 +53,27 @@ impl<'w> Scene<'w> {
             world,
             namespace,
             client,
+            cloud,
+            service,
         };
         scene.service_account("reader").await;
-        scene.role("reader", &["reader"], &[&format!("/{}/*", scene.namespace)]);
+        let keys = format!("key/{}-*", scene.namespace);
+        scene.role("reader", &["reader"], &[&scene.key("*"), &keys]);
         scene
-            .apply(&scene.store("oos", scene.rrsa("reader")))
+            .apply(&scene.store(service.name(), scene.rrsa("reader")))
             .await
             .unwrap();
         scene
+    }
+
+    /// The same scene in another namespace.
+    pub fn elsewhere(&self, namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            client: self.client.clone(),
+            cloud: Arc::clone(&self.cloud),
+            ..*self
+        }
     }
 
     /// Makes a ServiceAccount whose tokens the operator may make.
@@ -63,52 +95,6 @@ impl<'w> Scene<'w> {
             .unwrap();
     }
 
-    /// Makes the role `NAMESPACE-name`, trusted by ServiceAccounts, that may read `resources`.
-    pub fn role(&self, name: &str, accounts: &[&str], resources: &[&str]) {
-        let subject = |name: &&str| format!("system:serviceaccount:{}:{name}", self.namespace);
-        let role = json!({
-            "name": format!("{}-{name}", self.namespace),
-            "max_session_duration": "PT1H",
-            "trust": [{
-                "provider": PROVIDER,
-                "subjects": accounts.iter().map(subject).collect::<Vec<_>>(),
-                "audiences": ["sts.aliyuncs.com"],
-            }],
-            "rules": [{
-                "actions": ["oos:GetSecretParameter", "oos:GetSecretParameters", "kms:GetSecretValue"],
-                "resources": resources,
-            }],
-        });
-        let role: Role = serde_json::from_value(role).unwrap();
-        self.world.cloud.put_role(role).unwrap();
-    }
-
-    /// `spec.auth` of a store that reads as the role `NAMESPACE-name` through the ServiceAccount
-    /// `name`.
-    pub fn rrsa(&self, name: &str) -> Value {
-        json!({
-            "rrsa": {
-                "roleArn": format!("acs:ram::{ACCOUNT}:role/{}-{name}", self.namespace),
-                "oidcProviderArn": format!("acs:ram::{ACCOUNT}:oidc-provider/{PROVIDER}"),
-                "serviceAccountRef": { "name": name },
-            },
-            "stsEndpoint": self.world.cloud.url(),
-        })
-    }
-
-    /// A namespaced store.
-    pub fn store(&self, name: &str, auth: Value) -> Value {
-        json!({
-            "apiVersion": "cloudsecrets.dev/v1alpha1",
-            "kind": "CloudSecretStore",
-            "metadata": { "name": name, "namespace": self.namespace },
-            "spec": {
-                "provider": { "oos": { "region": "cn-hangzhou", "endpoint": self.world.cloud.url() } },
-                "auth": auth,
-            },
-        })
-    }
-
     /// An object whose entries are `(secretKey, key)`, refreshed every `interval`.
     pub fn object(&self, name: &str, interval: &str, entries: &[(&str, &str)]) -> Value {
         let entry = |(secret_key, key): &(&str, &str)| json!({ "secretKey": secret_key, "remoteRef": { "key": self.key(key) } });
@@ -117,24 +103,11 @@ impl<'w> Scene<'w> {
             "kind": "ExternalCloudSecret",
             "metadata": { "name": name, "namespace": self.namespace },
             "spec": {
-                "secretStoreRef": { "name": "oos" },
+                "secretStoreRef": { "name": self.service.name() },
                 "refreshInterval": interval,
                 "data": entries.iter().map(entry).collect::<Vec<_>>(),
             },
         })
-    }
-
-    /// The full name of a parameter of this scene.
-    pub fn key(&self, name: &str) -> String {
-        format!("/{}/{name}", self.namespace)
-    }
-
-    /// Puts a new version of a parameter.
-    pub fn put(&self, name: &str, value: &str) {
-        self.world
-            .cloud
-            .put_parameter(&self.key(name), value)
-            .unwrap();
     }
 
     /// Applies any object, server-side.
@@ -256,17 +229,6 @@ impl<'w> Scene<'w> {
             }
         })
         .await
-    }
-
-    /// Calls that asked for a parameter of this scene.
-    pub fn calls(&self, name: &str) -> usize {
-        let key = self.key(name);
-        let view = self.world.cloud.ledger_of(&Filter {
-            name: Some(key),
-            ..Filter::default()
-        });
-        // The ledger's totals are not kept by name.
-        view.recent.len()
     }
 
     /// Deletes an object.

@@ -39,7 +39,11 @@ pub struct Ten {
 impl Ten {
     /// An object that needs the victim, one that needs all ten, and one for each neighbour.
     pub async fn new(prefix: &str) -> Self {
-        let scene = Scene::new(World::shared().await, prefix).await;
+        Self::of(Scene::new(World::shared().await, prefix).await).await
+    }
+
+    /// The same in a scene of any service.
+    pub async fn of(scene: Scene<'static>) -> Self {
         let mut objects = vec![scene.object(VICTIM, "10s", &[(VICTIM, VICTIM)])];
         scene.put(VICTIM, "canary-old");
         let mut all = vec![(VICTIM, VICTIM)];
@@ -133,15 +137,19 @@ impl Ten {
 
 /// A fault that strikes the victim, alone or in a batch, until it is cleared.
 pub async fn strike(prefix: &str, effect: Effect, reason: &str, told: &[&str], heals: Heals) {
-    let ten = Ten::new(prefix).await;
+    strike_one(Ten::new(prefix).await, effect, reason, told, heals).await;
+}
+
+/// The same for ten of any service.
+pub async fn strike_one(ten: Ten, effect: Effect, reason: &str, told: &[&str], heals: Heals) {
     let fault = Fault::new(effect).name(&ten.scene.key(VICTIM));
-    let cloud = &ten.scene.world.cloud;
+    let cloud = &ten.scene.cloud;
     let id = cloud.add_fault(fault);
     ten.suffer(reason, told).await;
     let batch = cloud
         .ledger()
         .asking(&ten.scene.key(VICTIM))
-        .any(|call| call.names.len() == 10 && call.fault.is_some());
+        .any(|call| call.names.len() >= 10 && call.fault.is_some());
     assert!(batch, "no whole batch was struck");
     cloud.clear_fault(id);
     ten.heal(heals).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cloudsim::Simulator;
+use cloudsim::{InstanceOptions, Simulator};
 use devcluster::{Cluster, OperatorAccount, Options};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -11,10 +11,13 @@ use super::operator::{Operator, RBAC, Setup};
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "1000000000000001";
+/// An account that shares what it has by policies of its secrets.
+pub const OTHER_ACCOUNT: &str = "2000000000000002";
 /// The OIDC provider that stands for the cluster.
 pub const PROVIDER: &str = "ack-rrsa-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
+static KMS: OnceCell<World> = OnceCell::const_new();
 static STRICT: OnceCell<World> = OnceCell::const_new();
 static INSTANCE: OnceCell<World> = OnceCell::const_new();
 static AMBIENT: OnceCell<World> = OnceCell::const_new();
@@ -53,6 +56,12 @@ impl World {
                 Self::new(ClusterHandle::Shared(cluster), &[], &[]).await
             })
             .await
+    }
+
+    /// The world that tests of KMS share likewise. An operator watches so many ServiceAccounts and
+    /// Secrets by name and no more, and all scenes of one world together would have too many.
+    pub async fn kms() -> &'static Self {
+        KMS.get_or_init(Self::own).await
     }
 
     /// The shared world whose operator calls the clouds' own hosts only, as in production.
@@ -164,6 +173,12 @@ impl World {
         }
     }
 
+    /// Another cloud that knows the cluster, for tests that change what everybody would see, with a
+    /// dedicated instance of KMS.
+    pub async fn another_cloud(&self) -> Arc<Simulator> {
+        Arc::new(cloud(&self.cluster).await)
+    }
+
     /// Stops the operator and starts it again.
     pub async fn restart_operator(&self) {
         let mut operator = self.operator.lock().await;
@@ -187,17 +202,18 @@ impl World {
     }
 }
 
-/// A cloud that knows the cluster's issuer, as an ACK cluster's is known.
+/// A cloud that knows the cluster's issuer, as an ACK cluster's is known, and has a dedicated KMS
+/// instance.
 async fn cloud(cluster: &Cluster) -> Simulator {
     let seed = format!(
         "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
          issuer: {}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \
-         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n",
+         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n- id: \"{OTHER_ACCOUNT}\"\n",
         cluster.issuer()
     );
     let options = cloudsim::Options {
         oidc_ca_pem: Some(String::from_utf8(cluster.ca_pem().to_vec()).unwrap()),
-        kms_instance: Some(cloudsim::InstanceOptions::default()),
+        kms_instance: Some(InstanceOptions::default()),
         ..cloudsim::Options::default()
     };
     Simulator::start(&*seed, options).await.unwrap()

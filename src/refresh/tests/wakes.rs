@@ -70,6 +70,33 @@ async fn an_object_woken_by_a_poll_gets_that_polls_value() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stages_of_a_secret_that_changed_a_moment_after_they_were_read_are_all_read_anew() {
+    let mut world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    let other = need(&origin, "b", HOUR);
+    let current = need(&origin, "a", HOUR);
+    let mut previous = current.clone();
+    previous.key.stage = Some("ACSPrevious".to_owned());
+    let both = vec![current, previous.clone(), other];
+    world.hub.subscribe(&object("both"), both);
+    world.settle(&object("both")).await;
+    world.pass(SECOND).await;
+    cloud.value("a", "rotated");
+    cloud.value("b", "unnoticed");
+    // Its poll is the first to notice.
+    world.hub.subscribe(&object("poll"), vec![previous]);
+    let anew = Join {
+        anew: Some(1),
+        retry: false,
+    };
+    world.collect(&object("poll"), anew).await;
+    assert!(world.wakes().contains(&"both".to_owned()));
+    let read = world.collect(&object("both"), Join::default()).await;
+    assert_eq!(texts(&read), ["rotated", "rotated", "value of b"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_wake_once_for_each_kind_and_recovery_wakes_once() {
     let mut world = World::new();
     let cloud = world.cloud("a");
