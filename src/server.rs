@@ -26,6 +26,8 @@ pub enum Readiness {
 pub trait Probed: Send + Sync + 'static {
     /// How far the process is.
     fn ready(&self) -> Readiness;
+    /// Whether it does its work; false asks for a restart.
+    fn alive(&self) -> bool;
     /// The text of `/metrics`.
     ///
     /// # Errors
@@ -65,12 +67,20 @@ impl Server {
     /// The system's.
     pub async fn serve(self, probed: Arc<dyn Probed>) -> io::Result<()> {
         let router = Router::new()
-            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/healthz", get(alive))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .with_state(probed);
         axum::serve(self.listener, router).await
     }
+}
+
+async fn alive(State(probed): State<Arc<dyn Probed>>) -> Response {
+    if probed.alive() {
+        return "ok\n".into_response();
+    }
+    let text = "references are due and nothing is read\n";
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 async fn ready(State(probed): State<Arc<dyn Probed>>) -> Response {

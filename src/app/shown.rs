@@ -1,6 +1,7 @@
 //! What `/readyz` and `/metrics` show.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::controller::caches::Caches;
 use crate::controller::watch;
@@ -8,6 +9,10 @@ use crate::http::HttpClient;
 use crate::lease::Leadership;
 use crate::metrics::{Census, Metrics};
 use crate::server::{Probed, Readiness};
+
+/// A hub that has let nothing through for so long, although it could, will not by itself. Calls end
+/// within seconds and clouds ask for two minutes at most.
+const STALLED: Duration = Duration::from_mins(10);
 
 /// What is shown of this process.
 pub(super) struct Shown {
@@ -26,6 +31,12 @@ impl Probed for Shown {
         } else {
             Readiness::StandingBy
         }
+    }
+
+    fn alive(&self) -> bool {
+        let context = self.caches.context();
+        let hub = context.filter(|_| self.leadership.is_leading_now());
+        hub.is_none_or(|context| context.hub.figures().stalled < STALLED)
     }
 
     fn metrics(&self) -> Result<Vec<u8>, prometheus::Error> {

@@ -1,7 +1,6 @@
 //! The exchange: from the material of an identity to credentials. Nothing is cached here, and
 //! nothing falls back to another source.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +11,11 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::pace::Pace;
+use super::pace::{Asker, Pace};
 use super::profile::{self, Found};
-use super::source::role_account;
 use super::{
-    AssumedRole, Audience, Credentials, Files, Identity, Profile, Rrsa, ServiceAccount, Source,
-    Subject, Surroundings,
+    AssumedRole, Audience, Credentials, Files, Identity, IdentityId, Profile, Rrsa, ServiceAccount,
+    Source, Subject, Surroundings,
 };
 use crate::provider::alibaba::{AssumeRole, AssumeRoleWithOidc, Sts, code};
 use crate::provider::{CallError, Class, Detail, Edge, Name};
@@ -113,18 +111,13 @@ impl Exchange {
     async fn observed<T>(
         &self,
         action: &str,
-        role_arn: &str,
+        asker: &Asker<'_>,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
-        let account = role_account(role_arn).unwrap_or_default();
-        self.pace.turn(account, spread(role_arn)).await?;
+        self.pace.turn(asker).await?;
         let sent = Instant::now();
         let answer = call.await;
-        if let Err(error) = &answer
-            && error.class == Class::Throttled
-        {
-            self.pace.throttled(account, error.retry_after);
-        }
+        self.pace.note(asker, answer.as_ref().err());
         if let Some(observer) = &self.observer {
             let class = answer.as_ref().err().map(|error| error.class);
             observer.called("sts", action, class, sent.elapsed());
@@ -134,6 +127,7 @@ impl Exchange {
 
     async fn assumed_role(
         &self,
+        who: IdentityId,
         role: &AssumedRole,
         base: &Credentials,
     ) -> Result<Credentials, CallError> {
@@ -144,6 +138,7 @@ impl Exchange {
             duration_seconds: role.duration_seconds,
             policy: role.policy.as_deref(),
         };
+        let asker = Asker::new(who, &role.role_arn, &role.sts);
         let sts = Sts::new(role.sts.clone(), self.edge.clone());
         let refused = |error: CallError| match error.class {
             Class::Denied if error.detail().is_none() => error.with_detail(Detail::Fixed(
@@ -153,11 +148,11 @@ impl Exchange {
             _ => naming_role(error, "assumeRole: there is no role", &role.role_arn),
         };
         let call = sts.assume_role(base, &request);
-        let answer = self.observed("AssumeRole", &role.role_arn, call);
+        let answer = self.observed("AssumeRole", &asker, call);
         answer.await.map_err(refused)
     }
 
-    async fn profile(&self, profile: &Profile) -> Result<Credentials, CallError> {
+    async fn profile(&self, who: IdentityId, profile: &Profile) -> Result<Credentials, CallError> {
         let broken = |problem| {
             let path = &profile.path;
             CallError::about_file(Class::Unauthenticated, "CredentialsFile", path, problem)
@@ -182,10 +177,11 @@ impl Exchange {
                     duration_seconds: None,
                     policy: role.policy.as_deref(),
                 };
+                let asker = Asker::new(who, &role.arn, &profile.sts);
                 let sts = Sts::new(profile.sts.clone(), self.edge.clone());
                 let credentials = key.credentials();
                 let call = sts.assume_role(&credentials, &request);
-                let answer = self.observed("AssumeRole", &role.arn, call).await;
+                let answer = self.observed("AssumeRole", &asker, call).await;
                 answer.map_err(|error| naming_role(error, NO_ROLE, &role.arn))
             }
             Found::OidcRole {
@@ -202,7 +198,7 @@ impl Exchange {
                     duration_seconds: None,
                     policy: role.policy,
                 };
-                self.rrsa(&rrsa).await
+                self.rrsa(who, &rrsa).await
             }
             Found::InstanceRole(role) => self.surroundings()?.instance_role(role.as_deref()).await,
         }
@@ -215,7 +211,7 @@ impl Exchange {
         })
     }
 
-    async fn rrsa(&self, rrsa: &Rrsa) -> Result<Credentials, CallError> {
+    async fn rrsa(&self, who: IdentityId, rrsa: &Rrsa) -> Result<Credentials, CallError> {
         let token = match &rrsa.subject {
             Subject::ServiceAccount { account, audience } => {
                 self.minter.mint(account, audience).await?
@@ -230,11 +226,10 @@ impl Exchange {
             policy: rrsa.policy.as_deref(),
             token: &token,
         };
+        let asker = Asker::new(who, &rrsa.role_arn, &rrsa.sts);
         let sts = Sts::new(rrsa.sts.clone(), self.edge.clone());
         let call = sts.assume_role_with_oidc(&request);
-        let answer = self
-            .observed("AssumeRoleWithOIDC", &rrsa.role_arn, call)
-            .await;
+        let answer = self.observed("AssumeRoleWithOIDC", &asker, call).await;
         answer.map_err(|error| naming_role(error, NO_ROLE, &rrsa.role_arn))
     }
 
@@ -271,10 +266,11 @@ impl Exchanger for Exchange {
         base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
         async move {
+            let who = identity.id();
             match (identity.source(), base) {
                 (Source::AccessKey(key), _) => Ok(key.credentials()),
-                (Source::Rrsa(rrsa), _) => self.rrsa(rrsa).await,
-                (Source::AssumedRole(role), Some(base)) => self.assumed_role(role, base).await,
+                (Source::Rrsa(rrsa), _) => self.rrsa(who, rrsa).await,
+                (Source::AssumedRole(role), Some(base)) => self.assumed_role(who, role, base).await,
                 (Source::AssumedRole(_), None) => {
                     let detail = Detail::Fixed("the credentials that enter the role are missing");
                     Err(CallError::new(Class::Invalid, "NoBase").with_detail(detail))
@@ -283,7 +279,7 @@ impl Exchanger for Exchange {
                     let role = role.role_name.as_deref();
                     self.surroundings()?.instance_role(role).await
                 }
-                (Source::Profile(profile), _) => self.profile(profile).await,
+                (Source::Profile(profile), _) => self.profile(who, profile).await,
                 (Source::CredentialsUri(uri), _) => {
                     self.surroundings()?
                         .credentials_uri(uri.url.expose_secret())
@@ -297,13 +293,6 @@ impl Exchanger for Exchange {
     fn refuses_the_base(&self, error: &CallError) -> bool {
         code::refuses_the_key(error.code())
     }
-}
-
-/// A number that tells roles apart.
-fn spread(role_arn: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    role_arn.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
 //! How fast one account's token service is called: a share of its quota, whoever asks.
+//!
+//! Half of it is for identities that were accepted before, so that those which are refused again and
+//! again, or whoever makes many of them, keep nobody from renewing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::IdentityId;
+use super::source::role_account;
 use crate::budget::Budget;
+use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Class, Detail};
 
 /// What the STS of Alibaba Cloud allows one account, calls a second ("Limits" of its documentation).
@@ -15,14 +21,46 @@ const STS_QUOTA: f64 = 100.0;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Those who are told to come again come somewhere in this time.
 const SPREAD: Duration = Duration::from_secs(10);
-/// How many accounts are remembered that ask for nothing.
+/// How many budgets are remembered that nobody uses.
 const MOST_IDLE: usize = 1_000;
+/// How many accepted identities are remembered; beyond, all are forgotten.
+const MOST_ACCEPTED: usize = 100_000;
 
 /// The budgets of the accounts' token services.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     share: f64,
-    budgets: Mutex<HashMap<String, Budget>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    budgets: HashMap<Account, Budget>,
+    accepted: HashSet<IdentityId>,
+}
+
+/// A token service, an account there, and whether its identities were accepted before.
+type Account = (String, String, bool);
+
+/// Who asks for a session, and where.
+#[derive(Debug)]
+pub(super) struct Asker<'a> {
+    who: IdentityId,
+    host: &'a str,
+    account: &'a str,
+}
+
+// === impl Asker ===
+
+impl<'a> Asker<'a> {
+    /// The identity `who`, which asks `sts` for the role `role_arn`.
+    pub fn new(who: IdentityId, role_arn: &'a str, sts: &'a Endpoint) -> Self {
+        Self {
+            who,
+            host: sts.host(),
+            account: role_account(role_arn).unwrap_or_default(),
+        }
+    }
 }
 
 // === impl Pace ===
@@ -32,77 +70,131 @@ impl Pace {
     pub fn new(share: f64) -> Self {
         Self {
             share,
-            budgets: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    /// Waits until `account` may be called once more. `spread` is a number that tells those apart who
-    /// wait for the same.
+    /// Waits until the account may be called once more.
     ///
     /// # Errors
     /// [`Class::Throttled`] with a hint, when that is too far away.
-    pub async fn turn(&self, account: &str, spread: u64) -> Result<(), CallError> {
-        let turn = self.reserve(account, spread, Instant::now())?;
+    pub async fn turn(&self, asker: &Asker<'_>) -> Result<(), CallError> {
+        let turn = self.reserve(asker, Instant::now())?;
         sleep_until(turn).await;
         Ok(())
     }
 
-    /// Takes in that the token service said it was too much.
-    pub fn throttled(&self, account: &str, hint: Option<Duration>) {
-        let now = Instant::now();
-        if let Some(budget) = self.budgets().get_mut(account) {
-            budget.throttled(hint.unwrap_or(Duration::from_secs(1)), now);
+    /// Takes in how the call ended: well, unless there is an error.
+    pub fn note(&self, asker: &Asker<'_>, error: Option<&CallError>) {
+        let mut state = self.state();
+        match error {
+            None => {
+                if state.accepted.len() >= MOST_ACCEPTED {
+                    state.accepted.clear();
+                }
+                state.accepted.insert(asker.who);
+            }
+            Some(error) if error.class == Class::Throttled => {
+                let hint = error.retry_after.unwrap_or(Duration::from_secs(1));
+                let now = Instant::now();
+                for accepted in [false, true] {
+                    if let Some(budget) = state.budgets.get_mut(&account(asker, accepted)) {
+                        budget.throttled(hint, now);
+                    }
+                }
+            }
+            Some(error) if matches!(error.class, Class::Denied | Class::Unauthenticated) => {
+                state.accepted.remove(&asker.who);
+            }
+            Some(_) => {}
         }
     }
 
-    fn reserve(&self, account: &str, spread: u64, now: Instant) -> Result<Instant, CallError> {
-        let mut budgets = self.budgets();
-        if budgets.len() > MOST_IDLE {
-            budgets.retain(|_, budget| !budget.is_fresh(now));
+    fn reserve(&self, asker: &Asker<'_>, now: Instant) -> Result<Instant, CallError> {
+        let mut state = self.state();
+        if state.budgets.len() > MOST_IDLE {
+            state.budgets.retain(|_, budget| !budget.is_fresh(now));
         }
-        let full = (self.share > 0.0).then_some(STS_QUOTA * self.share);
-        let budget = budgets
-            .entry(account.to_owned())
-            .or_insert_with(|| Budget::new(full, now));
+        let account = account(asker, state.accepted.contains(&asker.who));
+        let full = (self.share > 0.0).then_some(STS_QUOTA * self.share / 2.0);
+        let budget = state.budgets.entry(account);
+        let budget = budget.or_insert_with(|| Budget::new(full, now));
         let turn = budget.next(now);
         let wait = turn.saturating_duration_since(now);
         if wait > LONGEST_WAIT {
             let millis = u64::try_from(SPREAD.as_millis()).unwrap_or(u64::MAX);
-            let later = wait + Duration::from_millis(spread % millis);
+            let spread = asker.who.0.leading_u64() % millis;
             let detail = Detail::Fixed("too many sessions begin at once; it is tried again");
             let error = CallError::new(Class::Throttled, "SessionsPaced").with_detail(detail);
-            return Err(error.with_retry_after(Some(later)));
+            return Err(error.with_retry_after(Some(wait + Duration::from_millis(spread))));
         }
         budget.take(1, now);
         Ok(turn)
     }
 
-    fn budgets(&self) -> MutexGuard<'_, HashMap<String, Budget>> {
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn account(asker: &Asker<'_>, accepted: bool) -> Account {
+    (asker.host.to_owned(), asker.account.to_owned(), accepted)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::{DigestKey, Domain};
+
+    fn asker(n: u32, account: &'static str) -> Asker<'static> {
+        let key = DigestKey::new(&[1; 32]);
+        Asker {
+            who: IdentityId(key.digest(Domain::Identity, &[&n.to_be_bytes()])),
+            host: "sts.cn-hangzhou.aliyuncs.com",
+            account,
+        }
+    }
+
+    fn throttled(seconds: u64) -> CallError {
+        let hint = Duration::from_secs(seconds);
+        CallError::new(Class::Throttled, "Throttling.User").with_retry_after(Some(hint))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn sessions_of_one_account_begin_at_its_pace_and_the_rest_comes_again() {
         let pace = Pace::new(0.2);
         let start = Instant::now();
-        let turns: Vec<_> = (0..300).map(|n| pace.reserve("1", n, start)).collect();
+        let turns: Vec<_> = (0..300)
+            .map(|n| pace.reserve(&asker(n, "1"), start))
+            .collect();
         let served: Vec<_> = turns.iter().flatten().collect();
-        assert!((100..=104).contains(&served.len()), "{}", served.len());
-        let first_second = served
-            .iter()
-            .filter(|at| ***at < start + Duration::from_secs(1));
-        assert!(first_second.count() <= 23);
+        assert!((50..=52).contains(&served.len()), "{}", served.len());
+        let second = start + Duration::from_secs(1);
+        assert!(served.iter().filter(|at| ***at < second).count() <= 11);
         for error in turns.iter().filter_map(|turn| turn.as_ref().err()) {
             assert_eq!(error.class, Class::Throttled);
             assert!(error.retry_after >= Some(LONGEST_WAIT));
         }
-        assert!(pace.turn("2", 0).await.is_ok(), "another account");
+        assert!(pace.turn(&asker(1, "2")).await.is_ok(), "another account");
         assert_eq!(Instant::now(), start);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_was_accepted_does_not_wait_for_those_who_were_not() {
+        let pace = Pace::new(0.2);
+        let known = asker(1_000, "1");
+        pace.turn(&known).await.unwrap();
+        pace.note(&known, None);
+        let crowd: Vec<_> = (0..300)
+            .map(|n| pace.reserve(&asker(n, "1"), Instant::now()))
+            .collect();
+        assert!(crowd.iter().any(Result::is_err));
+        let before = Instant::now();
+        pace.turn(&known).await.unwrap();
+        assert_eq!(Instant::now(), before);
+        let refused = CallError::new(Class::Denied, "NoPermission");
+        pace.note(&known, Some(&refused));
+        assert!(pace.reserve(&known, Instant::now()).is_err(), "no longer");
     }
 
     #[tokio::test(start_paused = true)]
@@ -110,7 +202,7 @@ mod tests {
         let pace = Pace::new(0.0);
         let start = Instant::now();
         for n in 0..10_000 {
-            pace.turn("1", n).await.unwrap();
+            pace.turn(&asker(n, "1")).await.unwrap();
         }
         assert_eq!(Instant::now(), start);
     }
@@ -118,10 +210,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_holds_the_account_back() {
         let pace = Pace::new(0.0);
-        pace.turn("1", 0).await.unwrap();
-        pace.throttled("1", Some(Duration::from_secs(3)));
+        pace.turn(&asker(1, "1")).await.unwrap();
+        pace.note(&asker(1, "1"), Some(&throttled(3)));
         let start = Instant::now();
-        pace.turn("1", 0).await.unwrap();
+        pace.turn(&asker(2, "1")).await.unwrap();
         assert!(Instant::now() >= start + Duration::from_secs(3));
     }
 }

@@ -45,6 +45,7 @@ impl Table {
         } = departure;
         self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
+        self.moved = Some(now.at);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
         }

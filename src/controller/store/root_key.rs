@@ -13,6 +13,7 @@ use super::view::AnyStore;
 use crate::controller::event::Events;
 use crate::credential::{Callers, Identity, IdentityId, Source};
 use crate::provider::Class;
+use crate::provider::alibaba::endpoint::is_vendors_sts;
 use crate::provider::endpoint::Endpoint;
 use crate::refresh::Hub;
 
@@ -103,7 +104,10 @@ impl RootKeys {
         for _ in 0..TRIES {
             match self.callers.caller(identity, sts).await {
                 Ok(caller) => {
-                    self.hub.learn_account(identity.id(), &caller.account_id);
+                    // What another STS says could put a store into the budgets of a stranger.
+                    if is_vendors_sts(sts) {
+                        self.hub.learn_account(identity.id(), &caller.account_id);
+                    }
                     let key = matches!(identity.source(), Source::AccessKey(_));
                     return Some(key && caller.is_root());
                 }

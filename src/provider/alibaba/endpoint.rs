@@ -95,6 +95,27 @@ pub fn kms(
     given_or_regional(policy, explicit, ("kms", &KMS), region, network)
 }
 
+/// What the calls of `service` at `endpoint` are counted by besides the account: the region, where it
+/// is one of the region's own hosts, else the host, for nobody knows what else it counts.
+pub fn counted_by<'a>(service: &str, endpoint: &'a Endpoint, region: &'a str) -> &'a str {
+    let own = [
+        format!("{service}.{region}.aliyuncs.com"),
+        format!("{service}-vpc.{region}.aliyuncs.com"),
+    ];
+    if own.iter().any(|own| own == endpoint.host()) {
+        region
+    } else {
+        endpoint.host()
+    }
+}
+
+/// Whether `endpoint` is an STS of the vendor, whose word can be taken.
+pub fn is_vendors_sts(endpoint: &Endpoint) -> bool {
+    EndpointPolicy::default()
+        .check(endpoint.as_str(), &STS)
+        .is_ok()
+}
+
 /// Where a dedicated KMS instance is: a host, or a URL of one.
 ///
 /// # Errors
@@ -176,6 +197,44 @@ impl fmt::Display for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_regions_own_hosts_are_counted_by_the_region() {
+        let policy = EndpointPolicy::new(vec!["example.com".to_owned()], false).unwrap();
+        let region = "cn-hangzhou";
+        let counted = |url: &str| {
+            let endpoint = kms(&policy, Some(url), region, Network::Public).unwrap();
+            counted_by("kms", &endpoint, region).to_owned()
+        };
+        for own in ["kms", "kms-vpc"] {
+            assert_eq!(
+                counted(&format!("https://{own}.{region}.aliyuncs.com")),
+                region
+            );
+        }
+        let other = ["kms.cn-shanghai.aliyuncs.com", "kms.example.com"];
+        for host in other
+            .into_iter()
+            .chain(["kst-x.cryptoservice.kms.aliyuncs.com"])
+        {
+            assert_eq!(counted(&format!("https://{host}")), host);
+        }
+    }
+
+    #[test]
+    fn whose_an_identity_is_only_the_vendors_sts_can_say() {
+        let policy = EndpointPolicy::new(vec!["example.com".to_owned()], true).unwrap();
+        let at = |url: &str| policy.check(url, &STS).unwrap();
+        for (url, vendors) in [
+            ("https://sts.aliyuncs.com", true),
+            ("https://sts-vpc.cn-hangzhou.aliyuncs.com", true),
+            ("https://sts.example.com", false),
+            ("http://sts.aliyuncs.com", false),
+            ("http://127.0.0.1:8080", false),
+        ] {
+            assert_eq!(is_vendors_sts(&at(url)), vendors, "{url}");
+        }
+    }
 
     #[test]
     fn hosts_follow_region_and_network() {

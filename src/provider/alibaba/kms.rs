@@ -308,15 +308,10 @@ impl Provider for Kms {
     /// Reads of the shared gateways are counted by account and region, whichever network they come by;
     /// dedicated instances have no quota ("Quotas" of the KMS documentation).
     fn quota(&self) -> Quota {
-        let (scope, per_second) = if self.dedicated {
-            (self.host(), None)
-        } else {
-            (self.region.as_str(), Some(450))
-        };
         Quota {
             name: "kms-reads",
-            scope: scope.to_owned(),
-            per_second,
+            scope: endpoint::counted_by("kms", self.gateway.endpoint(), &self.region).to_owned(),
+            per_second: (!self.dedicated).then_some(450),
         }
     }
 

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use self::answer::{Many, One};
 use super::call::Gateway;
 use super::code;
-use super::endpoint::{self, Network};
+use super::endpoint::{self, Network, counted_by};
 use super::sts::Sts;
 use crate::credential::Credentials;
 use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, is_region};
@@ -157,7 +157,7 @@ impl Provider for Oos {
     fn quota(&self) -> Quota {
         Quota {
             name: "oos",
-            scope: self.region.clone(),
+            scope: counted_by("oos", self.gateway.endpoint(), &self.region).to_owned(),
             per_second: Some(100),
         }
     }

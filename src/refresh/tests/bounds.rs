@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use super::super::answer::Spent;
+use super::super::table::{Now, Table};
 use super::world::*;
 use super::*;
 
@@ -149,4 +151,40 @@ async fn one_reference_of_ten_thousand_objects_is_handled_quickly() {
         world.hub.unsubscribe(&name(n));
     }
     assert!(began.elapsed() < SECOND * 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_and_does_not_move_is_a_stall_and_what_waits_for_a_cloud_is_none() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let mut table = Table::new(world.key.clone(), limits(1 << 20));
+    let mut now = Now {
+        wall: world.wall(),
+        at: tokio::time::Instant::now(),
+    };
+    let mut pass = |time: Duration| {
+        now.wall += jiff::SignedDuration::try_from(time).unwrap();
+        now.at += time;
+        now
+    };
+    let origin = world.origin(&cloud);
+    let start = pass(SECOND);
+    table.subscribe(&object("o"), vec![need(&origin, "a", MINUTE)], start);
+    assert_eq!(table.figures(start.at).stalled, Duration::ZERO);
+    let later = pass(HOUR);
+    assert!(
+        table.figures(later.at).stalled >= MINUTE * 58,
+        "nobody sends it"
+    );
+    let departure = table.depart(later).unwrap();
+    assert_eq!(table.figures(later.at).stalled, Duration::ZERO);
+    let away = CallFailure::Identity(CallError::new(Class::Denied, "NoPermission"));
+    let soon = pass(SECOND);
+    table.arrive(departure, Err(away), Spent::default(), soon);
+    let parked = pass(SECOND * 20);
+    assert_eq!(
+        table.figures(parked.at).stalled,
+        Duration::ZERO,
+        "it waits for its probe"
+    );
 }
