@@ -122,6 +122,12 @@ pub trait Provider: Send + Sync + 'static {
     /// The host that is called; calls to one host share limits.
     fn host(&self) -> &str;
 
+    /// The way to the host: the host, and by whom it is trusted where that is not the system. What
+    /// goes wrong on one way says nothing of another.
+    fn route(&self) -> &str {
+        self.host()
+    }
+
     /// What this store can do.
     fn capabilities(&self) -> Capabilities;
 

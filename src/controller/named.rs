@@ -32,6 +32,8 @@ const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 /// How many objects are watched, for each watch is a connection; the others are looked at now and
 /// then.
 const MOST_WATCHES: usize = 100;
+/// How many of them one namespace may have, so that it leaves some to others.
+const MOST_WATCHES_OF_ONE: usize = 25;
 /// The most bytes of one object that are kept between two reads.
 const MOST_CACHED: usize = 32 << 10;
 /// How often an object beyond that is looked at.
@@ -78,6 +80,8 @@ struct Entry {
     meta: Option<Meta>,
     content: Option<Content>,
     task: AbortHandle,
+    /// It is watched, and not only looked at now and then.
+    watched: bool,
     asked: Instant,
 }
 
@@ -122,7 +126,7 @@ impl NamedObjects {
         let meta = meta.as_ref().map(Meta::new);
         let mut known = self.lock();
         if !known.contains_key(named) {
-            let watched = known.len() < MOST_WATCHES;
+            let watched = has_room(&known, named);
             let task = tokio::spawn(Arc::clone(self).follow(named.clone(), watched)).abort_handle();
             known.insert(
                 named.clone(),
@@ -130,6 +134,7 @@ impl NamedObjects {
                     meta: meta.clone(),
                     content: None,
                     task,
+                    watched,
                     asked: Instant::now(),
                 },
             );
@@ -176,15 +181,29 @@ impl NamedObjects {
         Ok(Some(content))
     }
 
-    /// Stops following what `needed` does not need any more.
-    pub fn retain(&self, needed: impl Fn(&Named) -> bool) {
-        self.lock().retain(|named, entry| {
+    /// Stops following what `needed` does not need any more, and watches others in its place.
+    pub fn retain(self: &Arc<Self>, needed: impl Fn(&Named) -> bool) {
+        let mut known = self.lock();
+        known.retain(|named, entry| {
             let keep = needed(named) || entry.asked.elapsed() < RECENTLY;
             if !keep {
                 entry.task.abort();
             }
             keep
         });
+        let polled = known.iter().filter(|(_, entry)| !entry.watched);
+        let polled: Vec<Named> = polled.map(|(named, _)| named.clone()).collect();
+        for named in polled {
+            if !has_room(&known, &named) {
+                continue;
+            }
+            if let Some(entry) = known.get_mut(&named) {
+                entry.task.abort();
+                let task = tokio::spawn(Arc::clone(self).follow(named, true));
+                entry.task = task.abort_handle();
+                entry.watched = true;
+            }
+        }
     }
 
     /// Stops following everything.
@@ -260,6 +279,13 @@ impl NamedObjects {
     fn lock(&self) -> MutexGuard<'_, HashMap<Named, Entry>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether one more may be watched: of all namespaces together, and of its own.
+fn has_room(known: &HashMap<Named, Entry>, named: &Named) -> bool {
+    let watched = || known.iter().filter(|(_, entry)| entry.watched);
+    let here = watched().filter(|(other, _)| other.namespace == named.namespace);
+    watched().count() < MOST_WATCHES && here.count() < MOST_WATCHES_OF_ONE
 }
 
 // === impl Meta ===

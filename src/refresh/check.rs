@@ -41,7 +41,7 @@ impl Table {
                 assert!(row.due == Some(*due) && row.place == Place::Resting && row.group == *id);
             }
             self.lines[&group.line].check(*id, &group.link);
-            assert!(self.endpoints[group.host()].groups.contains(id));
+            assert!(self.endpoints[group.route()].groups.contains(id));
             let standing = &self.identities[&group.identity()];
             assert!(standing.groups.contains(id));
             for search in &group.searches {

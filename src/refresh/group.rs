@@ -42,7 +42,7 @@ pub(super) struct Group {
     pub silent: u32,
     /// Where it stands in its line.
     pub link: Link,
-    host: Arc<str>,
+    route: Arc<str>,
     /// What the stores that read here allow, by store.
     limits: BTreeMap<Arc<str>, StoreLimits>,
     /// The tightest rate of them.
@@ -53,9 +53,9 @@ pub(super) struct Group {
 
 impl Group {
     pub fn new(origin: Arc<Origin>, line: LineId) -> Self {
-        let host = Arc::from(origin.provider.host());
+        let route = Arc::from(origin.provider.route());
         Self {
-            host,
+            route,
             limits: BTreeMap::new(),
             own: None,
             origin,
@@ -77,9 +77,9 @@ impl Group {
         self.origin.identity.id()
     }
 
-    /// The host that it calls.
-    pub fn host(&self) -> &Arc<str> {
-        &self.host
+    /// The way to the host that it calls.
+    pub fn route(&self) -> &Arc<str> {
+        &self.route
     }
 
     /// Whether another batch may be in flight, as far as the group itself goes.

@@ -1,7 +1,7 @@
 //! Endpoints that answer nobody: nothing is sent but one call now and then, and whatever comes due is
 //! told so. The first answer lets everything go again, spread over time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +37,11 @@ struct Outage {
     /// When the next call goes out to see whether it is over.
     until: Instant,
     knocking: bool,
-    /// Rows that came due meanwhile. Some may be gone, or were read by the call that ends the outage.
-    waiting: BTreeSet<RowId>,
+    /// Rows that came due meanwhile, by group. Some may be gone, or were read by the call that ends
+    /// the outage.
+    waiting: BTreeMap<GroupId, BTreeSet<RowId>>,
+    /// The group that was asked last to find out. Groups take turns, for the fault may be one's own.
+    asked: Option<GroupId>,
 }
 
 // === impl Endpoint ===
@@ -81,7 +84,7 @@ impl Table {
 
     /// The failure that a group's rows have for their endpoint's sake, while nothing may leave.
     pub(super) fn out_of_reach(&self, group: GroupId, now: Instant) -> Option<Arc<CallError>> {
-        let host = self.groups.get(&group)?.host();
+        let host = self.groups.get(&group)?.route();
         self.endpoints.get(host)?.holds_back(now)
     }
 
@@ -130,7 +133,8 @@ impl Table {
             since: now.at,
             until: now.at + KNOCKS,
             knocking: false,
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            asked: Some(group),
         });
         self.outages += 1;
         for id in self.groups_at(&host) {
@@ -165,13 +169,11 @@ impl Table {
         };
         row.place = Place::Resting;
         row.scheduled = Some(row.interval);
-        let host = self
-            .groups
-            .get(&row.group)
-            .map(|group| group.host().clone());
-        let endpoint = host.and_then(|host| self.endpoints.get_mut(&host));
+        let group = row.group;
+        let route = self.groups.get(&group).map(|group| group.route().clone());
+        let endpoint = route.and_then(|route| self.endpoints.get_mut(&route));
         if let Some(outage) = endpoint.and_then(|endpoint| endpoint.outage.as_mut()) {
-            outage.waiting.insert(id);
+            outage.waiting.entry(group).or_default().insert(id);
         }
         self.set_due(id, None, now.at);
     }
@@ -229,6 +231,7 @@ impl Table {
             return false;
         };
         outage.knocking = true;
+        outage.asked = Some(group);
         self.note_host(&host, now);
         true
     }
@@ -264,7 +267,7 @@ impl Table {
             return;
         };
         self.outages += 1;
-        for id in outage.waiting {
+        for id in outage.waiting.into_values().flatten() {
             let waiting = |row: &&mut Box<Row>| row.waits_for_endpoint();
             let Some(row) = self.rows.get_mut(&id).filter(waiting) else {
                 continue;
@@ -282,14 +285,30 @@ impl Table {
         self.note_host(host, now);
     }
 
-    /// A row that may find out how `host` is, and the namespace that wants it.
+    /// A row that may find out how `host` is, and the namespace that wants it: one that waits, or the
+    /// one that is due next in a group where none does.
     fn knocker(&self, host: &str, now: Instant) -> Option<(RowId, Arc<str>)> {
-        let outage = self.endpoints.get(host)?.outage.as_ref()?;
-        outage.waiting.iter().find_map(|id| {
-            let row = self.rows.get(id).filter(|row| row.waits_for_endpoint())?;
-            let subscriber = row.subscribers.first()?;
-            let object = self.objects.get(&subscriber.object)?;
-            (!self.is_held_back(row.group, now)).then(|| (*id, Arc::clone(&object.key.namespace)))
+        let endpoint = self.endpoints.get(host)?;
+        let outage = endpoint.outage.as_ref()?;
+        let later = outage.asked.map_or(0, |GroupId(asked)| asked + 1);
+        let (before, after): (Vec<GroupId>, Vec<GroupId>) =
+            endpoint.groups.iter().partition(|GroupId(id)| *id < later);
+        let mut turns = after.into_iter().chain(before);
+        turns.find_map(|id| {
+            if self.is_held_back(id, now) {
+                return None;
+            }
+            let mut waiting = outage.waiting.get(&id).into_iter().flatten().copied();
+            let waits = |row: &RowId| {
+                self.rows
+                    .get(row)
+                    .is_some_and(|row| row.waits_for_endpoint())
+            };
+            let next = self.groups.get(&id)?.queue.first().map(|(_, row)| *row);
+            let row = waiting.find(waits).or(next)?;
+            let object = self.rows.get(&row)?.subscribers.first()?.object;
+            let namespace = &self.objects.get(&object)?.key.namespace;
+            Some((row, Arc::clone(namespace)))
         })
     }
 
@@ -316,6 +335,6 @@ impl Table {
     }
 
     fn host_of(&self, group: GroupId) -> Option<Arc<str>> {
-        Some(self.groups.get(&group)?.host().clone())
+        Some(self.groups.get(&group)?.route().clone())
     }
 }

@@ -72,10 +72,10 @@ impl Table {
         let Some(group) = self.groups.remove(&id) else {
             return;
         };
-        if let Some(endpoint) = self.endpoints.get_mut(group.host()) {
+        if let Some(endpoint) = self.endpoints.get_mut(group.route()) {
             endpoint.groups.remove(&id);
             if endpoint.groups.is_empty() {
-                self.endpoints.remove(group.host());
+                self.endpoints.remove(group.route());
             }
         }
         let identity = group.identity();
@@ -147,7 +147,7 @@ impl Table {
         self.group_ids.insert(name, id);
         let line = self.line_id(origin, now.at);
         let group = Group::new(Arc::clone(origin), line);
-        let endpoint = self.endpoints.entry(group.host().clone()).or_default();
+        let endpoint = self.endpoints.entry(group.route().clone()).or_default();
         endpoint.groups.insert(id);
         self.groups.insert(id, group);
         self.enter_line(id, line);

@@ -31,7 +31,7 @@ impl Table {
         let probing = identity
             .and_then(|standing| standing.park.as_ref())
             .is_some_and(|park| park.probing);
-        let endpoint = self.endpoints.get(group.host());
+        let endpoint = self.endpoints.get(group.route());
         let knocking = endpoint.is_some_and(Endpoint::is_knocking);
         let allowed = group.allowed(now);
         if probing || knocking || !group.is_free(self.limits.in_flight_per_group) {

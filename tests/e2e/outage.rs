@@ -6,6 +6,7 @@ use cloudsim::{Fault, Filter};
 use futures::future::join_all;
 use serde_json::json;
 
+use super::cloud::Service;
 use super::road::Road;
 use super::scene::Scene;
 use super::snapshot::NEVER;
@@ -133,11 +134,14 @@ async fn an_endpoint_that_refuses_connections_keeps_every_secret_and_heals_alone
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttling_cloud_is_left_in_peace_and_costs_no_secret() {
-    let ten = Ten::new("throttled").await;
+    // A cloud of its own: a refusal slows down whatever reads the same account there.
+    let world = World::shared().await;
+    let cloud = world.another_cloud().await;
+    let ten = Ten::of(Scene::at(world, "throttled", Service::Oos, cloud).await).await;
     let scene = &ten.scene;
     let role = format!("{}-reader", scene.namespace);
     let fault = Fault::throttle(4_000).service("oos").principal(&role);
-    let id = scene.world.cloud.add_fault(fault);
+    let id = scene.cloud.add_fault(fault);
     scene.put(VICTIM, "canary-new");
     scene.put("n1", "canary-meanwhile");
     let message = scene
@@ -152,12 +156,12 @@ async fn a_throttling_cloud_is_left_in_peace_and_costs_no_secret() {
     let throttled = Filter::service("oos")
         .principal(&role)
         .outcome("Throttling.User");
-    let calls = || scene.world.cloud.ledger_of(&throttled).total;
+    let calls = || scene.cloud.ledger_of(&throttled).total;
     let before = calls();
     tokio::time::sleep(Duration::from_secs(8)).await;
     let more = calls() - before;
     assert!(more <= 24, "{more} calls in 8 s, against a hint of 4 s");
-    scene.world.cloud.clear_fault(id);
+    scene.cloud.clear_fault(id);
     ten.heal(Heals::Alone).await;
 }
 

@@ -18,7 +18,7 @@ const OWNER: &str = "cloudsecrets.dev/owner";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_made_by_someone_else_stays_as_it_is_and_its_name_is_taken_when_it_goes() {
-    let scene = Scene::new(World::shared().await, "foreign").await;
+    let scene = Scene::new(World::tenants().await, "foreign").await;
     scene.put("db", "canary-foreign");
     let holder = json!([holder(&scene).await]);
     let other = format!("{}/other", scene.namespace);
@@ -89,7 +89,7 @@ async fn holder(scene: &Scene<'_>) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_of_two_objects_with_one_target_waits_until_the_first_goes() {
-    let scene = Scene::new(World::shared().await, "rivals").await;
+    let scene = Scene::new(World::tenants().await, "rivals").await;
     scene.put("one", "canary-one");
     scene.put("two", "canary-two");
     let rival = |name: &str| {
@@ -123,7 +123,7 @@ async fn the_second_of_two_objects_with_one_target_waits_until_the_first_goes() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_secret_is_taken_back_and_its_equal_data_stays_untouched() {
-    let scene = Scene::new(World::shared().await, "restored").await;
+    let scene = Scene::new(World::tenants().await, "restored").await;
     scene.put("db", "canary-restored");
     let object = scene.object("db", "1h", &[("password", "db")]);
     scene.apply(&object).await.unwrap();
@@ -164,7 +164,7 @@ async fn a_restored_secret_is_taken_back_and_its_equal_data_stays_untouched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_secret_with_older_data_is_brought_up_to_date() {
-    let scene = Scene::new(World::shared().await, "older").await;
+    let scene = Scene::new(World::tenants().await, "older").await;
     scene.put("db", "canary-new");
     let owner = format!("{}/db", scene.namespace);
     let metadata = json!({ "labels": { LABEL: "true" }, "annotations": { OWNER: owner } });
@@ -179,7 +179,7 @@ async fn a_restored_secret_with_older_data_is_brought_up_to_date() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_reference_that_is_taken_away_comes_back() {
-    let scene = Scene::new(World::shared().await, "ownerless").await;
+    let scene = Scene::new(World::tenants().await, "ownerless").await;
     scene.put("db", "canary-ownerless");
     let object = scene.object("db", "1h", &[("password", "db")]);
     scene.apply(&object).await.unwrap();
@@ -201,7 +201,7 @@ async fn an_owner_reference_that_is_taken_away_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_another_type_is_never_written_whatever_it_says_about_itself() {
-    let scene = Scene::new(World::shared().await, "types").await;
+    let scene = Scene::new(World::tenants().await, "types").await;
     scene.put("db", "canary-typed");
     let types = [
         ("token", "kubernetes.io/service-account-token"),
@@ -249,7 +249,7 @@ async fn spared(scene: &Scene<'_>, name: &str, type_: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_deleted_and_made_again_at_once_has_its_secret_in_the_end() {
-    let scene = Scene::new(World::shared().await, "again").await;
+    let scene = Scene::new(World::tenants().await, "again").await;
     scene.put("db", "canary-again");
     let object = scene.object("db", "1h", &[("password", "db")]);
     scene.apply(&object).await.unwrap();
@@ -270,7 +270,7 @@ async fn an_object_that_is_deleted_and_made_again_at_once_has_its_secret_in_the_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_in_the_operators_own_namespace_is_refused() {
-    let world = World::shared().await;
+    let world = World::tenants().await;
     let scene = Scene::new(world, "home").await;
     scene.put("db", "canary-home");
     let mut auth = scene.rrsa("reader");
@@ -302,7 +302,7 @@ async fn an_object_in_the_operators_own_namespace_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_the_operator_serves_has_a_finalizer() {
-    let scene = Scene::new(World::shared().await, "finalizer").await;
+    let scene = Scene::new(World::tenants().await, "finalizer").await;
     scene.put("db", "canary-finalizer");
     let object = scene.object("db", "1h", &[("password", "db")]);
     scene.apply(&object).await.unwrap();

@@ -15,7 +15,7 @@ fn aimed(scene: &Scene<'_>, target: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_target_leaves_nothing_of_ours_behind_and_everything_of_others() {
-    let scene = Scene::new(World::shared().await, "renamed").await;
+    let scene = Scene::new(World::tenants().await, "renamed").await;
     scene.put("db", "canary-renamed");
     let labels = json!({ "labels": { "cloudsecrets.dev/managed": "true" } });
     let theirs = scene.foreign("theirs", labels, "Opaque").await;
@@ -38,7 +38,7 @@ async fn a_renamed_target_leaves_nothing_of_ours_behind_and_everything_of_others
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_late_write_makes_under_an_old_name_goes_too() {
-    let scene = Scene::new(World::shared().await, "late").await;
+    let scene = Scene::new(World::tenants().await, "late").await;
     scene.put("db", "canary-late");
     scene.apply(&aimed(&scene, "new")).await.unwrap();
     let new = scene
@@ -62,7 +62,7 @@ async fn what_a_late_write_makes_under_an_old_name_goes_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_renamed_onto_somebody_elses_secret_keeps_the_old_one_until_it_can_move() {
-    let scene = Scene::new(World::shared().await, "blocked").await;
+    let scene = Scene::new(World::tenants().await, "blocked").await;
     scene.put("db", "canary-blocked");
     scene.apply(&aimed(&scene, "old")).await.unwrap();
     let old = scene

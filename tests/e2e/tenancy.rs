@@ -28,7 +28,7 @@ async fn still(scene: &Scene<'_>, object: &str, parameter: &str) -> (Option<Stri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespaced_store_reaches_nothing_outside_its_namespace() {
-    let world = World::shared().await;
+    let world = World::tenants().await;
     let victim = Scene::new(world, "victim").await;
     victim
         .put_secret("ak", &[("id", "x"), ("secret", "canary-ak")])
@@ -83,7 +83,7 @@ async fn a_namespaced_store_reaches_nothing_outside_its_namespace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_own_identity_is_refused_to_namespaced_stores() {
-    let scene = Scene::new(World::shared().await, "borrowed").await;
+    let scene = Scene::new(World::tenants().await, "borrowed").await;
     let mut own_file = scene.rrsa("reader");
     let rrsa = own_file["rrsa"].as_object_mut().unwrap();
     rrsa.remove("serviceAccountRef");
@@ -110,7 +110,7 @@ async fn the_operators_own_identity_is_refused_to_namespaced_stores() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_stores_conditions_say_who_reads_which_keys() {
-    let world = World::shared().await;
+    let world = World::tenants().await;
     let owner = Scene::new(world, "owner").await;
     let named = Scene::new(world, "named").await;
     let stranger = Scene::new(world, "stranger").await;
@@ -163,7 +163,7 @@ async fn a_cluster_stores_conditions_say_who_reads_which_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespaces_label_admits_and_shuts_out_and_wakes_nobody_else() {
-    let world = World::shared().await;
+    let world = World::tenants().await;
     let (team, other) = (
         Scene::new(world, "team").await,
         Scene::new(world, "bystander").await,
@@ -208,7 +208,7 @@ async fn a_namespaces_label_admits_and_shuts_out_and_wakes_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_consumer_gives_each_namespace_its_own_service_account() {
-    let world = World::shared().await;
+    let world = World::tenants().await;
     let (trusted, denied) = (
         Scene::new(world, "trusted").await,
         Scene::new(world, "denied").await,
@@ -250,7 +250,7 @@ async fn from_consumer_gives_each_namespace_its_own_service_account() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_consumer_gives_each_namespace_its_own_access_key() {
-    let world = World::shared().await;
+    let world = World::tenants().await;
     let (rich, poor) = (
         Scene::new(world, "rich").await,
         Scene::new(world, "poor").await,
@@ -296,7 +296,7 @@ async fn from_consumer_gives_each_namespace_its_own_access_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_store_wakes_its_dependents_and_nobody_else() {
-    let scene = Scene::new(World::shared().await, "changed").await;
+    let scene = Scene::new(World::tenants().await, "changed").await;
     for name in ["db", "other"] {
         scene.put(name, "canary-store");
     }
@@ -345,7 +345,7 @@ async fn a_changed_store_wakes_its_dependents_and_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_account_that_is_made_anew_is_another_identity() {
-    let scene = Scene::new(World::shared().await, "reborn").await;
+    let scene = Scene::new(World::tenants().await, "reborn").await;
     scene.service_account("second").await;
     scene.role("second", &["second"], &[&scene.key("*")]);
     scene

@@ -17,6 +17,7 @@ pub const OTHER_ACCOUNT: &str = "2000000000000002";
 pub const PROVIDER: &str = "ack-rrsa-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
+static TENANTS: OnceCell<World> = OnceCell::const_new();
 static KMS: OnceCell<World> = OnceCell::const_new();
 static STRICT: OnceCell<World> = OnceCell::const_new();
 static INSTANCE: OnceCell<World> = OnceCell::const_new();
@@ -62,6 +63,11 @@ impl World {
     /// Secrets by name and no more, and all scenes of one world together would have too many.
     pub async fn kms() -> &'static Self {
         KMS.get_or_init(Self::own).await
+    }
+
+    /// The world that tests of owners and tenants share, for the same reason.
+    pub async fn tenants() -> &'static Self {
+        TENANTS.get_or_init(Self::own).await
     }
 
     /// The shared world whose operator calls the clouds' own hosts only, as in production.

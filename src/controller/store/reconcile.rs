@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
@@ -28,13 +30,13 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     let id = store.id();
     let mut notes = Notes::of(&context.dependencies, Dependent::Store(id.clone()));
     let resolved = resolve(context, store, &mut notes).await;
-    let host = match &resolved {
-        Ok(Some(origin)) => Some(origin.provider.host().to_owned()),
+    let provider = match &resolved {
+        Ok(Some(origin)) => Some(Arc::clone(&origin.provider)),
         Ok(None) | Err(_) => None,
     };
     // Noted before it is looked at, so that news in between is a wake and no loss.
-    if let Some(host) = &host {
-        notes.note(Dependency::Endpoint(host.clone()));
+    if let Some(provider) = &provider {
+        notes.note(Dependency::Endpoint(provider.route().to_owned()));
     }
     notes.finish();
     if let Ok(Some(origin)) = &resolved
@@ -60,9 +62,10 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         generation,
         now,
     );
-    match &host {
-        Some(host) => {
-            let outage = context.hub.outage(host);
+    match &provider {
+        Some(provider) => {
+            let outage = context.hub.outage(provider.route());
+            let host = provider.host();
             let (state, reason, message) = reachability::condition(host, outage.as_deref());
             let conditions = &mut next.conditions;
             set_condition(

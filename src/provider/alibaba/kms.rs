@@ -70,6 +70,7 @@ pub struct Kms {
     /// Of this identity too, because whoever reads keeps one provider per identity and address.
     support: Mutex<Support>,
     dedicated: bool,
+    route: String,
     /// Calls made beyond one for each fetch, since they were last counted.
     calls: AtomicI32,
 }
@@ -124,6 +125,10 @@ impl Kms {
             authority = hex(&trusted.digest());
         }
         let at = dedicated.unwrap_or_else(|| shared.clone());
+        let route = match authority.get(..8) {
+            Some(trusted) => format!("{} {trusted}", at.host()),
+            None => at.host().to_owned(),
+        };
         let parts = [
             ("endpoint", at.as_str()),
             ("region", &region),
@@ -137,6 +142,7 @@ impl Kms {
             lists: Gateway::new(edge.clone(), shared, VERSION, code::KMS),
             support: Mutex::new(support),
             dedicated: is_dedicated,
+            route,
             calls: AtomicI32::new(0),
             region,
             edge,
@@ -297,6 +303,10 @@ impl Provider for Kms {
 
     fn host(&self) -> &str {
         self.gateway.endpoint().host()
+    }
+
+    fn route(&self) -> &str {
+        &self.route
     }
 
     fn capabilities(&self) -> Capabilities {
