@@ -60,6 +60,9 @@ pub struct HttpClient {
     leadership: Leadership,
 }
 
+/// The code of a call that was not made, or was cut off, because this process does not lead.
+pub const NOT_LEADING: &str = "NotLeading";
+
 /// What a client and those derived from it for private authorities share.
 #[derive(Debug)]
 struct Shared {
@@ -176,7 +179,7 @@ async fn whole(
     leadership: &Leadership,
 ) -> Result<Response, CallError> {
     let answer = leadership.while_leading(exchange(request, longest));
-    let deposed = |NotLeading| Err(CallError::new(Class::Unavailable, "NotLeading"));
+    let deposed = |NotLeading| Err(CallError::new(Class::Unavailable, NOT_LEADING));
     answer.await.unwrap_or_else(deposed)
 }
 

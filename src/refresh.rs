@@ -9,6 +9,7 @@
 //! The table behind it (`table.rs`) is pure: it is told the time and the answers, and says what to
 //! send next. [`Hub`] is the thin shell that really waits and calls.
 
+mod account;
 mod answer;
 mod backlog;
 mod call;

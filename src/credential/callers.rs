@@ -15,12 +15,15 @@ use crate::provider::{CallError, Edge};
 /// Answers that are kept; beyond, all are forgotten and asked for again.
 const MOST: usize = 1024;
 
-/// Answers by identity.
+/// Answers by identity and STS.
 pub struct Callers {
     credentials: CredentialCache,
     edge: Edge,
-    known: Mutex<HashMap<IdentityId, Arc<OnceCell<Caller>>>>,
+    known: Mutex<HashMap<Question, Arc<OnceCell<Caller>>>>,
 }
+
+/// Who is asked about, and where: one STS does not speak for another.
+type Question = (IdentityId, String);
 
 // === impl Callers ===
 
@@ -46,10 +49,11 @@ impl Callers {
     ) -> Result<Caller, CallError> {
         let cell = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MOST && !known.contains_key(&identity.id()) {
+            let question = (identity.id(), sts.as_str().to_owned());
+            if known.len() >= MOST && !known.contains_key(&question) {
                 known.clear();
             }
-            Arc::clone(known.entry(identity.id()).or_default())
+            Arc::clone(known.entry(question).or_default())
         };
         let ask = async || {
             let credentials = self.credentials.get(identity).await?;

@@ -62,6 +62,11 @@ impl Table {
             }
             Ok(_) | Err(_) => {}
         }
+        let accepted = match &result {
+            Ok(_) => true,
+            Err(CallFailure::Call(error)) => proves_identity(error.class),
+            Err(CallFailure::Identity(_)) => false,
+        };
         match result {
             Err(CallFailure::Identity(error)) => {
                 self.identity_failed(identity, &batch, error, probe, sent, now);
@@ -89,6 +94,9 @@ impl Table {
         if probe {
             self.note_identity(identity, now.at);
         }
+        if accepted && let Some(account) = origin.identity.account() {
+            self.learn_account(identity, account, now.at);
+        }
         self.note(group_id, now.at);
         self.drop_group(group_id, now.at);
     }
@@ -104,7 +112,7 @@ impl Table {
     ) {
         if error.class != Class::Unavailable {
             self.heard(group, sent, now.at);
-        } else if self.unheard(group, &error, sent, now) {
+        } else if self.unheard(group, batch, &error, sent, now) {
             for row in batch {
                 self.wait_for_endpoint(*row, &error, sent, now);
             }

@@ -10,8 +10,11 @@ use super::Origin;
 use super::answer::Spent;
 use super::ladder::{NextTry, next_try};
 use crate::credential::CredentialCache;
+use crate::http::NOT_LEADING;
 use crate::provider::{Answer, CallError, Class, Notice, RemoteKey};
 
+/// The pause before a call is tried again that was not made.
+const UNSURE: Duration = Duration::from_millis(250);
 /// How often one call is tried while its deadline lasts.
 pub(super) const TRIES: usize = 3;
 
@@ -76,10 +79,17 @@ impl Caller {
             .build();
         let mut refused = false;
         loop {
-            let credentials = timeout_at(deadline, self.credentials.get(&origin.identity))
-                .await
-                .unwrap_or_else(|_| Err(deadline_exceeded()))
-                .map_err(CallFailure::Identity)?;
+            let credentials = timeout_at(deadline, self.credentials.get(&origin.identity)).await;
+            let credentials = match credentials.unwrap_or_else(|_| Err(deadline_exceeded())) {
+                Err(error) if not_leading(&error) => {
+                    tokio::time::sleep(UNSURE).await;
+                    if Instant::now() < deadline {
+                        continue;
+                    }
+                    return Err(CallFailure::Call(error));
+                }
+                credentials => credentials.map_err(CallFailure::Identity)?,
+            };
             let sent = Instant::now();
             spent.more += u32::from(!std::mem::take(&mut first));
             let answers = timeout_at(deadline, origin.provider.fetch(&credentials, keys))
@@ -115,6 +125,9 @@ impl Caller {
                     }
                     refused = true;
                 }
+                Class::Unavailable if not_leading(&error) && sent + UNSURE < deadline => {
+                    tokio::time::sleep(UNSURE).await;
+                }
                 Class::Throttled | Class::Unavailable => {
                     let Some(wait) = waits.next() else {
                         return Err(CallFailure::Call(error));
@@ -143,6 +156,11 @@ impl Caller {
         }
         self.observer.noticed(provider, notice);
     }
+}
+
+/// Nobody was called: it is not sure for a moment that this process leads.
+fn not_leading(error: &CallError) -> bool {
+    error.code() == NOT_LEADING
 }
 
 /// How long nothing of the budget leaves that a refused call came from.

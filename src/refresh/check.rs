@@ -50,8 +50,8 @@ impl Table {
         }
         assert_eq!(self.in_flight, in_flight);
         for (id, line) in &self.lines {
-            let noted = self.agenda.iter().filter(|(_, line)| line == id);
-            assert!(noted.map(|(time, _)| *time).eq(line.noted));
+            let noted = self.agenda.iter().filter(|(.., line)| line == id);
+            assert!(noted.map(|(time, ..)| *time).eq(line.noted));
         }
         let lined: usize = self.lines.values().map(|line| line.groups.len()).sum();
         let hosted: usize = self.endpoints.values().map(|e| e.groups.len()).sum();
@@ -60,7 +60,7 @@ impl Table {
         assert!(
             self.agenda
                 .iter()
-                .all(|(_, id)| self.lines.contains_key(id))
+                .all(|(.., id)| self.lines.contains_key(id))
         );
         assert_eq!(lines.len(), self.line_ids.len());
         let groups: usize = self.identities.values().map(|s| s.groups.len()).sum();

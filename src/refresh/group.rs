@@ -44,9 +44,16 @@ pub(super) struct Group {
     pub link: Link,
     route: Arc<str>,
     /// What the stores that read here allow, by store.
-    limits: BTreeMap<Arc<str>, StoreLimits>,
+    limits: BTreeMap<Arc<str>, Limited>,
     /// The tightest rate of them.
     own: Option<Budget>,
+}
+
+/// What one store allows, and how many objects read through it.
+#[derive(Debug, Default)]
+struct Limited {
+    limits: StoreLimits,
+    objects: usize,
 }
 
 // === impl Group ===
@@ -84,7 +91,7 @@ impl Group {
 
     /// Whether another batch may be in flight, as far as the group itself goes.
     pub fn is_free(&self, most_in_flight: usize) -> bool {
-        let stores = self.limits.values().filter_map(|limits| limits.in_flight);
+        let stores = self.limits.values().filter_map(|l| l.limits.in_flight);
         let most = stores.min().unwrap_or(most_in_flight).min(most_in_flight);
         self.in_flight < if self.dark { 1 } else { most }
     }
@@ -101,20 +108,31 @@ impl Group {
         }
     }
 
-    /// Sets what one store allows; says whether that changes anything.
-    pub fn limit(&mut self, store: &Arc<str>, limits: StoreLimits, now: Instant) -> bool {
-        let old = if limits == StoreLimits::default() {
-            self.limits.remove(store)
-        } else {
-            self.limits.insert(Arc::clone(store), limits)
-        };
-        if old.unwrap_or_default() == limits {
-            return false;
+    /// Takes in that one more object reads through a store, which allows this.
+    pub fn limit(&mut self, store: &Arc<str>, limits: StoreLimits, now: Instant) {
+        let limited = self.limits.entry(Arc::clone(store)).or_default();
+        limited.objects += 1;
+        if std::mem::replace(&mut limited.limits, limits) != limits {
+            self.tighten(now);
         }
-        let rates = self.limits.values().filter_map(|limits| limits.per_second);
+    }
+
+    /// Takes in that one object less reads through a store.
+    pub fn unlimit(&mut self, store: &Arc<str>, now: Instant) {
+        let Some(limited) = self.limits.get_mut(store) else {
+            return;
+        };
+        limited.objects -= 1;
+        if limited.objects == 0 {
+            self.limits.remove(store);
+            self.tighten(now);
+        }
+    }
+
+    fn tighten(&mut self, now: Instant) {
+        let rates = self.limits.values().filter_map(|l| l.limits.per_second);
         let rate = rates.min().map(f64::from);
         self.own = rate.map(|rate| Budget::new(Some(rate), now));
-        true
     }
 
     /// When something is wanted or due: now, where something waits already.
@@ -133,7 +151,7 @@ impl Group {
     /// The next part of a batch that failed.
     pub fn take_part(&mut self, rows: &HashMap<RowId, Box<Row>>) -> Option<Batch> {
         while let Some(mut part) = self.parts.pop_front() {
-            part.retain(|id| rows.contains_key(id));
+            part.retain(|id| is_in(rows, *id, Lane::Fast));
             if !part.is_empty() {
                 return Some(part);
             }

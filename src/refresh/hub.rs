@@ -151,8 +151,8 @@ impl Hub {
         self.lock().outage(host)
     }
 
-    /// The hosts that answer nobody.
-    pub fn hosts_out(&self) -> BTreeSet<Arc<str>> {
+    /// The routes where nobody is answered, and since when.
+    pub fn hosts_out(&self) -> BTreeSet<(Arc<str>, Instant)> {
         self.lock().hosts_out()
     }
 
@@ -192,7 +192,13 @@ impl Hub {
         loop {
             let changed = self.changed.notified();
             let next = self.send_due(&mut calls);
-            while calls.try_join_next().is_some() {}
+            while let Some(ended) = calls.try_join_next() {
+                if ended.is_err_and(|error| error.is_panic()) {
+                    // The table may be half changed: whoever runs the hub starts it afresh.
+                    tracing::error!("the hub panicked");
+                    return;
+                }
+            }
             let sleep = async {
                 match next {
                     Some(time) => tokio::time::sleep_until(time).await,

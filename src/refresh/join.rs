@@ -190,7 +190,12 @@ impl Table {
                     waiting.answers.insert(row_id, answer);
                     continue;
                 }
-                Offer::Awaited => {}
+                Offer::Awaited => {
+                    // Whoever wanted it first may be far from a turn.
+                    if let Some(namespace) = &namespace {
+                        self.want_too(row_id, namespace);
+                    }
+                }
                 Offer::Wanted => {
                     if let Some(namespace) = &namespace {
                         self.hurry(row_id, namespace, now.at);

@@ -32,11 +32,15 @@ pub(super) struct Line {
     pub timers: BTreeSet<(Instant, GroupId)>,
     /// What the line is noted for in the agenda.
     pub noted: Option<Instant>,
+    /// Its place among lines that are noted for the same time.
+    pub order: u64,
     /// The groups that have something in a lane, by the turn that the namespace in front of each had
     /// last. That may have gone stale; it is checked again.
     ready: [BTreeSet<(u64, GroupId)>; Lane::ALL.len()],
-    /// Groups with parts of failed batches.
+    /// Groups with parts of failed batches, which take every other turn.
     parts: BTreeSet<GroupId>,
+    /// Where the next turn of a part begins.
+    last_part: GroupId,
     /// The last turn of each namespace.
     served: HashMap<Arc<str>, u64>,
     turn: u64,
@@ -79,8 +83,10 @@ impl Line {
             groups: BTreeSet::new(),
             timers: BTreeSet::new(),
             noted: None,
+            order: 0,
             ready: Default::default(),
             parts: BTreeSet::new(),
+            last_part: GroupId(0),
             served: HashMap::new(),
             turn: 0,
         }
@@ -117,6 +123,10 @@ impl Line {
             }
             self.ready[lane].extend(turn.map(|turn| (turn, id)));
         }
+        if self.ready.iter().all(BTreeSet::is_empty) {
+            // Nobody waits: nobody can be passed over.
+            self.served.clear();
+        }
     }
 
     /// Takes a group out of its lanes and timers.
@@ -126,8 +136,12 @@ impl Line {
 
     /// Whose turn it is.
     pub fn next_turn(&self) -> Option<Turn> {
-        if let Some(id) = self.parts.first() {
-            return Some(Turn::Part(*id));
+        let lanes = self.ready.iter().any(|lane| !lane.is_empty());
+        if !lanes || self.turn.is_multiple_of(2) {
+            let later = self.parts.range(self.last_part..).next();
+            if let Some(id) = later.or(self.parts.first()) {
+                return Some(Turn::Part(*id));
+            }
         }
         let last_first = self.turn % LAST_FIRST == LAST_FIRST - 1;
         let order = if last_first {
@@ -150,13 +164,15 @@ impl Line {
     /// Notes that a namespace has had its turn.
     pub fn serve(&mut self, namespace: Option<&Arc<str>>) {
         self.turn += 1;
-        if self.ready.iter().all(BTreeSet::is_empty) {
-            // Nobody waits: nobody can be passed over.
-            self.served.clear();
-        }
         if let Some(namespace) = namespace {
             self.served.insert(Arc::clone(namespace), self.turn);
         }
+    }
+
+    /// Notes that a group has had its turn with a part.
+    pub fn serve_part(&mut self, group: GroupId, namespace: Option<&Arc<str>>) {
+        self.last_part = GroupId(group.0 + 1);
+        self.serve(namespace);
     }
 
     /// When something may leave, if nothing happens before.

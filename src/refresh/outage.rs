@@ -7,14 +7,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::group::{Batch, is_in};
+use super::line::Lane;
 use super::row::{GroupId, Place, Row, RowId};
 use super::table::{Now, Table};
 use crate::provider::CallError;
 
-/// So many calls without an answer, one after the other, are an outage.
+/// So many calls without a good answer, one after the other, are an outage.
 const SILENT_CALLS: u32 = 5;
+/// And they are for so many references, where there are as many: one that fails for its own sake is no
+/// outage.
+const SILENT_ROWS: usize = 3;
 /// How often an endpoint in an outage is called.
 const KNOCKS: Duration = Duration::from_secs(5);
+/// How often it is called when that has lasted for long.
+const LATE_KNOCKS: Duration = Duration::from_secs(30);
+/// What is long.
+const LONG: Duration = Duration::from_mins(5);
 /// The longest that a row waits after an outage.
 const LONGEST_SPREAD: Duration = Duration::from_secs(30);
 
@@ -22,8 +31,9 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Endpoint {
     pub groups: BTreeSet<GroupId>,
-    /// Calls without an answer in a row.
+    /// Calls without an answer in a row, and the first row of each of the first of them.
     silent: u32,
+    silent_rows: BTreeSet<RowId>,
     /// When the last call that was answered had been sent.
     answered: Option<Instant>,
     outage: Option<Outage>,
@@ -40,8 +50,9 @@ struct Outage {
     /// Rows that came due meanwhile, by group. Some may be gone, or were read by the call that ends
     /// the outage.
     waiting: BTreeMap<GroupId, BTreeSet<RowId>>,
-    /// The group that was asked last to find out. Groups take turns, for the fault may be one's own.
-    asked: Option<GroupId>,
+    /// The row that was asked last to find out. Groups, and the rows of each, take turns, for the fault
+    /// may be one's own.
+    asked: Option<(GroupId, RowId)>,
 }
 
 // === impl Endpoint ===
@@ -73,13 +84,13 @@ impl Table {
         Some(Arc::clone(&outage.error))
     }
 
-    /// The hosts where nobody is answered.
-    pub fn hosts_out(&self) -> BTreeSet<Arc<str>> {
-        let out = self
-            .endpoints
-            .iter()
-            .filter(|(_, endpoint)| endpoint.is_out());
-        out.map(|(host, _)| Arc::clone(host)).collect()
+    /// Where nobody is answered, and since when.
+    pub fn hosts_out(&self) -> BTreeSet<(Arc<str>, Instant)> {
+        let out = |(host, endpoint): (&Arc<str>, &Endpoint)| {
+            let outage = endpoint.outage.as_ref()?;
+            Some((Arc::clone(host), outage.since))
+        };
+        self.endpoints.iter().filter_map(out).collect()
     }
 
     /// The failure that a group's rows have for their endpoint's sake, while nothing may leave.
@@ -97,6 +108,7 @@ impl Table {
             return;
         };
         endpoint.silent = 0;
+        endpoint.silent_rows.clear();
         endpoint.answered = endpoint.answered.max(Some(sent));
         if endpoint.outage.as_ref().is_some_and(|o| sent >= o.since) {
             self.end_outage(&host, now);
@@ -108,6 +120,7 @@ impl Table {
     pub(super) fn unheard(
         &mut self,
         group: GroupId,
+        batch: &Batch,
         error: &Arc<CallError>,
         sent: Instant,
         now: Now,
@@ -115,6 +128,9 @@ impl Table {
         let Some(host) = self.host_of(group) else {
             return false;
         };
+        let rows = |id: &GroupId| self.groups.get(id).map_or(0, |group| group.rows);
+        let there = self.endpoints.get(&host).into_iter();
+        let rows: usize = there.flat_map(|e| &e.groups).map(rows).sum();
         let Some(endpoint) = self.endpoints.get_mut(&host) else {
             return false;
         };
@@ -125,7 +141,11 @@ impl Table {
             return false;
         }
         endpoint.silent += 1;
-        if endpoint.silent < SILENT_CALLS {
+        if endpoint.silent_rows.len() < SILENT_ROWS {
+            endpoint.silent_rows.extend(batch.first());
+        }
+        let few = endpoint.silent_rows.len() < rows.min(SILENT_ROWS);
+        if endpoint.silent < SILENT_CALLS || few {
             return false;
         }
         endpoint.outage = Some(Outage {
@@ -134,7 +154,7 @@ impl Table {
             until: now.at + KNOCKS,
             knocking: false,
             waiting: BTreeMap::new(),
-            asked: Some(group),
+            asked: batch.first().map(|row| (group, *row)),
         });
         self.outages += 1;
         for id in self.groups_at(&host) {
@@ -222,7 +242,7 @@ impl Table {
     }
 
     /// Marks the call that finds out as under way; says whether it is one.
-    pub(super) fn starts_knock(&mut self, group: GroupId, now: Instant) -> bool {
+    pub(super) fn starts_knock(&mut self, group: GroupId, batch: &Batch, now: Instant) -> bool {
         let Some(host) = self.host_of(group) else {
             return false;
         };
@@ -231,7 +251,7 @@ impl Table {
             return false;
         };
         outage.knocking = true;
-        outage.asked = Some(group);
+        outage.asked = batch.first().map(|row| (group, *row));
         self.note_host(&host, now);
         true
     }
@@ -256,7 +276,8 @@ impl Table {
         let endpoint = self.endpoints.get_mut(host);
         if let Some(outage) = endpoint.and_then(|endpoint| endpoint.outage.as_mut()) {
             outage.knocking = false;
-            outage.until = now + KNOCKS;
+            let late = now.saturating_duration_since(outage.since) >= LONG;
+            outage.until = now + if late { LATE_KNOCKS } else { KNOCKS };
         }
     }
 
@@ -290,7 +311,8 @@ impl Table {
     fn knocker(&self, host: &str, now: Instant) -> Option<(RowId, Arc<str>)> {
         let endpoint = self.endpoints.get(host)?;
         let outage = endpoint.outage.as_ref()?;
-        let later = outage.asked.map_or(0, |GroupId(asked)| asked + 1);
+        let asked = outage.asked;
+        let later = asked.map_or(0, |(GroupId(group), _)| group + 1);
         let (before, after): (Vec<GroupId>, Vec<GroupId>) =
             endpoint.groups.iter().partition(|GroupId(id)| *id < later);
         let mut turns = after.into_iter().chain(before);
@@ -298,24 +320,31 @@ impl Table {
             if self.is_held_back(id, now) {
                 return None;
             }
-            let mut waiting = outage.waiting.get(&id).into_iter().flatten().copied();
+            let waiting = || outage.waiting.get(&id).into_iter().flatten().copied();
             let waits = |row: &RowId| {
                 self.rows
                     .get(row)
                     .is_some_and(|row| row.waits_for_endpoint())
             };
-            let next = self.groups.get(&id)?.queue.first().map(|(_, row)| *row);
-            let row = waiting.find(waits).or(next)?;
+            let later = |row: &RowId| asked.is_none_or(|(group, last)| group != id || *row > last);
+            let next = waiting().filter(later).chain(waiting()).find(waits);
+            let resting = self.groups.get(&id)?.queue.first().map(|(_, row)| *row);
+            let row = next.or(resting)?;
             let object = self.rows.get(&row)?.subscribers.first()?.object;
             let namespace = &self.objects.get(&object)?.key.namespace;
             Some((row, Arc::clone(namespace)))
         })
     }
 
+    /// Whether somebody waits for a row of the group.
     fn has_wanted(&self, group: GroupId) -> bool {
-        let group = self.groups.get(&group);
-        group.is_some_and(|group| {
-            !group.parts.is_empty() || group.lanes.iter().any(|lane| !lane.is_empty())
+        self.groups.get(&group).is_some_and(|group| {
+            let waits = |lane: Lane| {
+                let mut rows = group.lanes[lane.index()].iter();
+                rows.any(|row| is_in(&self.rows, row, lane))
+            };
+            let parts = group.parts.iter().flatten();
+            Lane::ALL.into_iter().any(waits) || parts.count() > 0
         })
     }
 

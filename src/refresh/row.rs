@@ -11,6 +11,9 @@ use super::schedule::Slots;
 use crate::digest::Digest;
 use crate::provider::{CallError, Class, Fetched, RemoteKey};
 
+/// The shortest time between two reads of a row that nobody asks for: the floor of intervals.
+const SOONEST: SignedDuration = SignedDuration::from_secs(10);
+
 /// Names a row for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct RowId(pub(super) u64);
@@ -187,12 +190,13 @@ impl Row {
         Slots::new(self.interval, self.hash)
     }
 
-    /// When the row is read once more because the cloud rotates it at `next`: 1 to 5 s later, no two
-    /// rows at the same moment.
+    /// When the row is read once more because the cloud rotates it at `next`: 1 to 5 s later, rows
+    /// spread over that time, and not within 10 s of now.
     pub fn after_rotation(&self, next: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let wait = SignedDuration::from_millis(1_000 + i64::try_from(self.hash % 4_000).ok()?);
-        let then = next.checked_add(wait).ok()?;
-        (then > now).then_some(then)
+        let then = next.checked_add(wait).ok().filter(|then| *then > now)?;
+        // A cloud that always says "at once" is not read more often than anybody may ask for.
+        Some(then.max(now.checked_add(SOONEST).ok()?))
     }
 
     /// Whether the row may leave in a batch with others at `now`.

@@ -121,6 +121,12 @@ impl Table {
         for id in &rows {
             if let Some(row) = self.rows.get_mut(id) {
                 row.place = Place::Queued;
+                let due = row.due;
+                if let Some(group) = self.groups.get_mut(&group)
+                    && let Some(due) = due
+                {
+                    group.queue.remove(&(due, *id));
+                }
             }
         }
         if let Some(group) = self.groups.get_mut(&group) {

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
 use super::schedule::until;
 use super::table::{Now, Object, Table};
-use super::{Need, ObjectKey, Origin};
+use super::{Need, ObjectKey, Origin, StoreLimits};
 use crate::digest::Domain;
 use crate::provider::{Class, RemoteKey};
 
@@ -20,10 +20,15 @@ impl Table {
     pub fn subscribe(&mut self, object: &ObjectKey, needs: Vec<Need>, now: Now) -> bool {
         let (id, known) = self.object_id(object);
         let mut rows = Vec::with_capacity(needs.len());
+        let mut limited = Vec::new();
         for need in needs {
             let row_id = self.row_id(&need, now);
             if let Some(group) = self.rows.get(&row_id).map(|row| row.group) {
-                self.limit(group, &need.store, need.limits, now.at);
+                let place = (group, Arc::clone(&need.store));
+                if need.limits != StoreLimits::default() && !limited.contains(&place) {
+                    self.limit(group, &need.store, need.limits, now.at);
+                    limited.push(place);
+                }
             }
             let Some(row) = self.rows.get_mut(&row_id) else {
                 continue;
@@ -39,6 +44,11 @@ impl Table {
         for row in &rows {
             self.reschedule(*row, now);
         }
+        let Some(entry) = self.objects.get_mut(&id) else {
+            return false;
+        };
+        let limits = std::mem::replace(&mut entry.limited, limited);
+        self.unlimit(&limits, now.at);
         let Some(entry) = self.objects.get_mut(&id) else {
             return false;
         };
@@ -59,6 +69,7 @@ impl Table {
         let Some(entry) = self.objects.remove(&id) else {
             return;
         };
+        self.unlimit(&entry.limited, now.at);
         self.leave(id, entry.rows.iter(), now);
     }
 
@@ -75,6 +86,7 @@ impl Table {
         if let Some(endpoint) = self.endpoints.get_mut(group.route()) {
             endpoint.groups.remove(&id);
             if endpoint.groups.is_empty() {
+                self.outages += u64::from(endpoint.is_out());
                 self.endpoints.remove(group.route());
             }
         }
@@ -85,7 +97,6 @@ impl Table {
             standing.groups.remove(&id);
             if standing.groups.is_empty() {
                 self.identities.remove(&identity);
-                self.accounts.remove(&identity);
             }
         }
     }
@@ -93,6 +104,7 @@ impl Table {
     /// Makes a row due at its next slot, if its interval is not the one it was scheduled by:
     /// subscribing again moves nothing, and neither does it make a failed row's wait shorter.
     fn reschedule(&mut self, id: RowId, now: Now) {
+        let gap = self.recent_gap(now);
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
@@ -112,7 +124,7 @@ impl Table {
         let fetched = age.and_then(|age| now.wall.checked_sub(age).ok());
         // A shorter interval may say that the row is late already. That is no reason to hurry:
         // many rows may have got it at once.
-        let missed = self.gap.filter(|_| is_new && fetched.is_none());
+        let missed = gap.filter(|_| is_new && fetched.is_none());
         let slot = fetched
             .map(|at| slots.next_after_fetch(at))
             .filter(|slot| *slot > now.wall)
@@ -130,6 +142,7 @@ impl Table {
         let entry = Object {
             key: object.clone(),
             rows: Vec::new(),
+            limited: Vec::new(),
             waiting: None,
             handled: None,
         };

@@ -71,6 +71,8 @@ pub(super) struct Departure {
 pub(super) struct Object {
     pub key: ObjectKey,
     pub rows: Vec<RowId>,
+    /// The stores with limits that it reads through, and where.
+    pub limited: Vec<(GroupId, Arc<str>)>,
     pub waiting: Option<Box<Waiting>>,
     /// The last request to read anew that was answered in full.
     pub handled: Option<u64>,
@@ -104,7 +106,7 @@ pub(super) struct Table {
     pub(super) row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
     pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
     /// When each line has something to send. A time may have gone stale; it is checked again.
-    pub(super) agenda: BTreeSet<(Instant, LineId)>,
+    pub(super) agenda: BTreeSet<(Instant, u64, LineId)>,
     /// How often an endpoint went out of reach or came back.
     pub(super) outages: u64,
     /// When nobody did this work before.
@@ -213,17 +215,18 @@ impl Table {
         self.expire(now.at);
         self.knock(now.at);
         while self.has_room() {
-            let (_, line_id) = *self.agenda.first().filter(|(time, _)| *time <= now.at)?;
+            let (.., line_id) = *self.agenda.first().filter(|(time, ..)| *time <= now.at)?;
             self.ripen(line_id, now);
             let line = self.lines.get_mut(&line_id)?;
             let turn = line
                 .next_turn()
                 .filter(|_| line.budget.next(now.at) <= now.at);
             let departure = turn.and_then(|turn| self.take_turn(line_id, turn, now));
-            self.note_line(line_id, now.at);
             if departure.is_some() {
+                self.send_back(line_id, now.at);
                 return departure;
             }
+            self.note_line(line_id, now.at);
         }
         None
     }
@@ -231,7 +234,7 @@ impl Table {
     /// When [`depart`](Self::depart) is worth asking again, if nothing happens before. What is due
     /// and may not leave waits for an arrival.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
-        let due = self.agenda.first().map(|(time, _)| *time);
+        let due = self.agenda.first().map(|(time, ..)| *time);
         let knock = self.next_knock();
         let expiry = self.keeping.first().map(|(time, _)| *time);
         let stale = self.collecting.first().map(|(time, _)| *time);
@@ -342,7 +345,7 @@ impl Table {
             row.place = Place::InFlight { sent: now.at };
             keys.push(RemoteKey::clone(&row.key));
         }
-        let knocks = self.starts_knock(group_id, now.at);
+        let knocks = self.starts_knock(group_id, &batch, now.at);
         let probe = self.starts_probe(origin.identity.id());
         if probe {
             self.note_identity(origin.identity.id(), now.at);

@@ -5,16 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::group::Batch;
-use super::line::{Lane, Line, Turn};
+use super::line::{Lane, Turn};
 use super::outage::Endpoint;
 use super::row::{GroupId, LineId, Place, RowId};
-use super::table::{Departure, LineKey, Now, Table};
-use super::{Origin, StoreLimits};
-use crate::budget::Budget;
-use crate::credential::IdentityId;
-
-/// How many lines without groups are kept for their budgets.
-const SPARE_LINES: usize = 64;
+use super::table::{Departure, Now, Object, Table};
 
 // === impl Table ===
 
@@ -61,9 +55,22 @@ impl Table {
             return;
         }
         if let Some(old) = std::mem::replace(&mut line.noted, next) {
-            self.agenda.remove(&(old, id));
+            self.agenda.remove(&(old, line.order, id));
         }
-        self.agenda.extend(next.map(|time| (time, id)));
+        self.agenda.extend(next.map(|time| (time, line.order, id)));
+    }
+
+    /// Puts a line that has had its turn behind those that are waiting.
+    pub(super) fn send_back(&mut self, id: LineId, now: Instant) {
+        let place = self.fresh_id();
+        let Some(line) = self.lines.get_mut(&id) else {
+            return;
+        };
+        if let Some(old) = line.noted.take() {
+            self.agenda.remove(&(old, line.order, id));
+        }
+        line.order = place;
+        self.note_line(id, now);
     }
 
     /// Moves the rows whose time has come into the lanes of their groups.
@@ -112,7 +119,18 @@ impl Table {
         }
         let (group, line) = (self.groups.get_mut(&id)?, self.lines.get_mut(&line_id)?);
         let batch: Option<Batch> = match turn {
-            Turn::Part(_) => group.take_part(&self.rows),
+            Turn::Part(_) => {
+                let batch = group.take_part(&self.rows);
+                let row = batch
+                    .as_ref()
+                    .and_then(|batch| self.rows.get(batch.first()?));
+                let object = row
+                    .and_then(|row| row.subscribers.first())
+                    .map(|s| s.object);
+                let object = object.and_then(|object| self.objects.get(&object));
+                line.serve_part(id, object.map(|object| &object.key.namespace));
+                batch
+            }
             Turn::Lane(lane, _) => {
                 let front = group.lanes[lane.index()].front().cloned();
                 // The namespace may have had its turn in another group meanwhile.
@@ -135,93 +153,20 @@ impl Table {
         self.send(id, batch, now)
     }
 
-    /// The line of `origin`: who pays for its calls.
-    pub(super) fn line_id(&mut self, origin: &Origin, now: Instant) -> LineId {
-        let quota = origin.provider.quota();
-        let identity = origin.identity.id();
-        let account = match origin.identity.account() {
-            Some(account) => Arc::from(account),
-            None => self
-                .accounts
-                .get(&identity)
-                .cloned()
-                // Until the cloud has told, each identity has a budget of its own.
-                .unwrap_or_else(|| Arc::from(format!("{identity:?}"))),
-        };
-        let key: LineKey = (account, quota.name, Arc::from(quota.scope));
-        if let Some(id) = self.line_ids.get(&key) {
-            return *id;
-        }
-        let id = LineId(self.fresh_id());
-        let share = self.limits.quota_share;
-        let full = quota.per_second.filter(|_| share > 0.0);
-        let budget = Budget::new(full.map(|full| f64::from(full) * share), now);
-        self.line_ids.insert(key, id);
-        self.lines.insert(id, Line::new(budget));
-        id
-    }
-
-    /// Notes whose the identity is: from now on it shares that account's budgets.
-    pub fn learn_account(&mut self, identity: IdentityId, account: &str, now: Instant) {
-        let known = self.accounts.get(&identity);
-        if known.is_some_and(|known| **known == *account) {
-            return;
-        }
-        self.accounts.insert(identity, Arc::from(account));
-        for id in self.groups_of(identity) {
-            let Some(origin) = self.groups.get(&id).map(|group| Arc::clone(&group.origin)) else {
-                continue;
-            };
-            self.leave_line(id, now);
-            let line = self.line_id(&origin, now);
-            self.enter_line(id, line);
-            self.note(id, now);
-        }
-    }
-
-    pub(super) fn enter_line(&mut self, id: GroupId, line_id: LineId) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.line = line_id;
-        }
-        if let Some(line) = self.lines.get_mut(&line_id) {
-            line.groups.insert(id);
-        }
-    }
-
-    /// Takes the group out of its line. A line without groups stays as long as its budget remembers
-    /// something.
-    pub(super) fn leave_line(&mut self, id: GroupId, now: Instant) {
-        let Some(group) = self.groups.get_mut(&id) else {
+    /// Lets a row that waits in the fast lane leave at the turn of another namespace too.
+    pub(super) fn want_too(&mut self, id: RowId, namespace: &Arc<str>) {
+        let Some(row) = self.rows.get(&id).filter(|row| row.place == Place::Queued) else {
             return;
         };
-        let line_id = group.line;
-        let Some(line) = self.lines.get_mut(&line_id) else {
-            return;
-        };
-        line.withdraw(id, &mut group.link);
-        line.groups.remove(&id);
-        self.note_line(line_id, now);
-        // Most lines outlive their groups, for a budget must not be had twice; they are looked through
-        // when there are many.
-        if self.lines.len() > self.groups.len() + SPARE_LINES {
-            let lines = &mut self.lines;
-            lines.retain(|_, line| !line.groups.is_empty() || !line.budget.is_fresh(now));
-            self.line_ids.retain(|_, id| lines.contains_key(id));
-        }
-    }
-
-    /// Sets what the store `name` allows; absent, it allows what the operator does.
-    pub(super) fn limit(
-        &mut self,
-        id: GroupId,
-        name: &Arc<str>,
-        limits: StoreLimits,
-        now: Instant,
-    ) {
-        if let Some(group) = self.groups.get_mut(&id)
-            && group.limit(name, limits, now)
+        let others = |object: &Object| object.key.namespace != *namespace;
+        let mut waiters = row
+            .waiters
+            .iter()
+            .filter_map(|waiter| self.objects.get(waiter));
+        if waiters.all(others)
+            && let Some(group) = self.groups.get_mut(&row.group)
         {
-            self.note(id, now);
+            group.lane(Lane::Fast).push(namespace, id);
         }
     }
 

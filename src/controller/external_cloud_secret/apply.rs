@@ -62,6 +62,8 @@ pub struct Wanted<'a> {
     pub key: &'a DigestKey,
     /// When this is.
     pub now: Timestamp,
+    /// Only a Secret that is missing may be made: one that turns out to be there stays as it is.
+    pub only_missing: bool,
 }
 
 // === impl Fate ===
@@ -100,6 +102,9 @@ impl Wanted<'_> {
             };
             match answer {
                 Ok(fate) => return Ok(fate),
+                Err(kube::Error::Api(status)) if self.only_missing && status.code == 409 => {
+                    return Err(WriteError::Passing("Conflict".to_owned()));
+                }
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
                     known = match api.get_metadata_opt(&self.object.target_name()).await {
                         Ok(found) => found.map(|found| SecretFacts::new(&found.metadata)),

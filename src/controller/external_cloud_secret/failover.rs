@@ -98,6 +98,11 @@ impl Asked {
             .collect()
     }
 
+    /// Whether another region's answer is among the values.
+    pub fn has_stand_in(&self) -> bool {
+        !self.stood_in.is_empty()
+    }
+
     /// Says in the round what other regions had to do with it; gives the places that were really read,
     /// where they are others.
     pub fn tell(self, facts: &Facts<'_>, round: &mut Round) -> Option<Vec<EntryPlace>> {

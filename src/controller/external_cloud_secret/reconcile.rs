@@ -151,7 +151,7 @@ async fn settle(
     let mut read_at = None;
     let round = match facts.due() {
         Due::Report(standing) => {
-            context.hub.cancel(key);
+            give_up(context, key, memory);
             Round::standing(standing)
         }
         Due::Look => return look(context, &facts, memory).await,
@@ -179,7 +179,9 @@ async fn settle(
                     memory.moved = false;
                     let settlement = facts.settle(&asked.answers);
                     let values = asked.take_values();
-                    let mut round = write(context, &facts, settlement, values, memory).await?;
+                    let only_missing = asked.has_stand_in();
+                    let round = write(context, &facts, settlement, values, only_missing, memory);
+                    let mut round = round.await?;
                     read_at = asked.tell(&facts, &mut round);
                     round
                 }
@@ -207,6 +209,14 @@ async fn settle(
         None if unverified => Ended::Again(Duration::ZERO),
         None => Ended::Done,
     })
+}
+
+/// Gives up what was wanted of the hub. Whatever other regions were asked for is settled, or no longer
+/// allowed.
+fn give_up(context: &Context, key: &ObjectKey, memory: &mut Memory) {
+    context.hub.cancel(key);
+    context.hub.leave(key, 1);
+    memory.asking_elsewhere = false;
 }
 
 /// Looks whether the Secret still holds what was written, in its turn.

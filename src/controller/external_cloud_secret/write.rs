@@ -60,12 +60,14 @@ pub(super) fn repairs(facts: &Facts<'_>) -> bool {
     facts.drifted || touched || (facts.secret.is_none() && was_there)
 }
 
-/// Writes what the values come to.
+/// Writes what the values come to; with `only_missing`, into a Secret that is made for it and into no
+/// other.
 pub(super) async fn write(
     context: &Context,
     facts: &Facts<'_>,
     settlement: Settlement,
     values: Vec<Arc<Held>>,
+    only_missing: bool,
     memory: &mut Memory,
 ) -> Result<Round, Failed> {
     let object = facts.object;
@@ -100,6 +102,7 @@ pub(super) async fn write(
         inputs: &inputs,
         key: &context.key,
         now,
+        only_missing,
     };
     let writing = context.managed.begin(&target);
     let fate = wanted.write(&context.client, facts.secret).await;

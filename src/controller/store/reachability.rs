@@ -39,8 +39,8 @@ pub async fn watch(context: Arc<Context>) {
     let mut out = BTreeSet::new();
     while outages.changed().await.is_ok() {
         let now = context.hub.hosts_out();
-        for host in now.symmetric_difference(&out) {
-            let endpoint = Dependency::Endpoint(host.to_string());
+        for (route, _) in now.symmetric_difference(&out) {
+            let endpoint = Dependency::Endpoint(route.to_string());
             for dependent in context.dependencies.of(&endpoint) {
                 context.wake_one(dependent);
                 tokio::time::sleep(PACE).await;

@@ -21,6 +21,12 @@ pub const KMS: Service = Service {
     ],
 };
 
+/// The gateways of dedicated instances alone: what a shared gateway answers is trusted otherwise.
+const KMS_INSTANCE: Service = Service {
+    name: "kms",
+    hosts: &["{instance}.cryptoservice.kms.aliyuncs.com"],
+};
+
 /// The domain of dedicated KMS instances.
 const KMS_INSTANCES: &str = ".cryptoservice.kms.aliyuncs.com";
 
@@ -122,9 +128,9 @@ pub fn is_vendors_sts(endpoint: &Endpoint) -> bool {
 /// When the final URL is off the policy.
 pub fn kms_instance(policy: &EndpointPolicy, host: &str) -> Result<Endpoint, EndpointError> {
     if host.contains("://") {
-        policy.check(host, &KMS)
+        policy.check(host, &KMS_INSTANCE)
     } else {
-        policy.check(&format!("https://{host}"), &KMS)
+        policy.check(&format!("https://{host}"), &KMS_INSTANCE)
     }
 }
 

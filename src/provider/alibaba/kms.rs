@@ -125,9 +125,9 @@ impl Kms {
             authority = hex(&trusted.digest());
         }
         let at = dedicated.unwrap_or_else(|| shared.clone());
-        let route = match authority.get(..8) {
-            Some(trusted) => format!("{} {trusted}", at.host()),
-            None => at.host().to_owned(),
+        let route = match authority.as_str() {
+            "" => at.host().to_owned(),
+            trusted => format!("{} {trusted}", at.host()),
         };
         let parts = [
             ("endpoint", at.as_str()),

@@ -45,10 +45,11 @@ async fn identities_of_one_account_share_its_budget_and_other_accounts_have_thei
         calls.iter().map(|call| call.at).collect::<Vec<_>>()
     });
     let together = [&calls[0][..], &calls[1]].concat();
-    assert!((40..=42).contains(&together.len()), "{}", together.len());
-    assert!(busiest(&together) <= 11);
+    // The first call of each identity is its own, until the cloud has accepted it.
+    assert!((40..=44).contains(&together.len()), "{}", together.len());
+    assert!(busiest(&together) <= 13);
     assert!(calls[0].len().abs_diff(calls[1].len()) <= 1, "turn by turn");
-    assert!((40..=42).contains(&calls[2].len()));
+    assert!((40..=43).contains(&calls[2].len()));
     world.hub.check();
 }
 
@@ -115,18 +116,24 @@ async fn a_refusal_slows_the_whole_account_and_it_recovers() {
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_rows_of_one_tenant_add_one_turn_to_anothers() {
-    for due in [false, true] {
+    for periodic in [false, true] {
         let world = World::new();
         let cloud = world.cloud("a");
         *cloud.per_second.lock().unwrap() = Some(50);
         let origin = world.origin(&cloud);
-        if due {
-            // They are all read once, and due again after an hour in which nothing could leave.
-            *cloud.per_second.lock().unwrap() = None;
+        if periodic {
+            for n in 0..10_000 {
+                let name = ObjectKey::new("many", &format!("o{n}"));
+                let needs = vec![need(&origin, &format!("many-{n}"), SECOND * 20)];
+                world.hub.subscribe(&name, needs);
+            }
+            // Ten calls a second are a fifth of what is due.
+            world.pass(SECOND * 18).await;
+        } else {
+            crowd(&world, &origin, "many", 10_000);
+            world.pass(SECOND).await;
         }
-        crowd(&world, &origin, "many", 10_000);
-        world.pass(SECOND).await;
-        cloud.take_calls();
+        assert!(world.hub.figures().due > 5_000);
         let one = ObjectKey::new("few", "one");
         let before = world.start.elapsed();
         world.hub.subscribe(&one, vec![need(&origin, "few", HOUR)]);
@@ -134,6 +141,78 @@ async fn ten_thousand_rows_of_one_tenant_add_one_turn_to_anothers() {
         let took = world.start.elapsed() - before;
         assert!(took <= Duration::from_millis(250), "{took:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_tenants_broken_batches_leave_others_their_turns() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    *cloud.per_second.lock().unwrap() = Some(50);
+    let origin = world.origin(&cloud);
+    for n in 0..10_000 {
+        let missing = Script::Fails(Class::NotFound, "NotExist");
+        cloud.set(&format!("many-{n}"), missing);
+    }
+    crowd(&world, &origin, "many", 10_000);
+    world.pass(SECOND * 10).await;
+    for n in 0..20 {
+        let one = ObjectKey::new("few", &format!("one{n}"));
+        let before = world.start.elapsed();
+        let needs = vec![need(&origin, &format!("few-{n}"), HOUR)];
+        world.hub.subscribe(&one, needs);
+        world.collect(&one, Join::default()).await;
+        let took = world.start.elapsed() - before;
+        assert!(took <= Duration::from_millis(450), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_needs_what_another_waits_for_does_not_wait_in_its_place() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    *cloud.per_second.lock().unwrap() = Some(50);
+    let origin = world.origin(&cloud);
+    crowd(&world, &origin, "many", 10_000);
+    let one = ObjectKey::new("few", "one");
+    let before = world.start.elapsed();
+    world
+        .hub
+        .subscribe(&one, vec![need(&origin, "many-9999", HOUR)]);
+    world.collect(&one, Join::default()).await;
+    let took = world.start.elapsed() - before;
+    assert!(took <= Duration::from_millis(250), "{took:?}");
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_only_claimed_costs_nobody_a_turn() {
+    let world = World::new();
+    let (cloud, other) = (world.cloud("a"), world.cloud("b"));
+    for cloud in [&cloud, &other] {
+        *cloud.per_second.lock().unwrap() = Some(50);
+    }
+    let role = |name: &str| format!("acs:ram::1:role/{name}");
+    let refused = CallError::new(Class::Denied, "NoPermission");
+    for n in 0..200 {
+        let role = role(&format!("claimed{n}"));
+        world
+            .tokens
+            .broken
+            .lock()
+            .unwrap()
+            .insert(role.clone(), refused.clone());
+        crowd(
+            &world,
+            &world.origin_by(&cloud, &role),
+            &format!("ns{n}"),
+            5,
+        );
+    }
+    let owner = world.origin_by(&other, &role("owner"));
+    crowd(&world, &owner, "owner", 400);
+    world.pass(SECOND * 5).await;
+    let calls = other.take_calls().len();
+    assert!(calls >= 38, "{calls} calls in 5 s, where 50 are the share");
 }
 
 #[tokio::test(start_paused = true)]

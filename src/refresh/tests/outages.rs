@@ -202,3 +202,43 @@ async fn whoever_cannot_be_answered_keeps_an_endpoint_from_nobody_for_long() {
     assert!(matches!(views[..], [View::Fresh(_)]), "{views:?}");
     world.hub.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_reference_that_always_fails_is_no_outage_and_keeps_none_going() {
+    for others in [1, 30] {
+        let world = World::new();
+        let cloud = world.cloud("a");
+        let origin = world.origin(&cloud);
+        let poison = Need {
+            key: RemoteKey {
+                version: Some("1".to_owned()),
+                ..RemoteKey::named("poison")
+            },
+            ..need(&origin, "poison", HOUR)
+        };
+        cloud.set("poison", AWAY);
+        world.hub.subscribe(&object("poison"), vec![poison]);
+        let _ = world.hub.join(&object("poison"), Join::default());
+        settled(&world, &origin, others, HOUR * 24).await;
+        world.pass(HOUR).await;
+        assert!(world.hub.outage("a.example").is_none(), "{others}");
+        // Now everything is away, and comes back while the one stays as it is.
+        cloud.all(AWAY);
+        for n in 0..others {
+            let anew = Join {
+                anew: Some(7),
+                retry: true,
+            };
+            let _ = world.collect(&object(&format!("o{n}")), anew).await;
+        }
+        world.pass(MINUTE).await;
+        cloud.heal();
+        cloud.set("poison", AWAY);
+        world.pass(MINUTE * 2).await;
+        for n in 0..others {
+            let views = world.hub.look(&object(&format!("o{n}")));
+            assert!(matches!(views[..], [View::Fresh(_)]), "{others}: {views:?}");
+        }
+        world.hub.check();
+    }
+}
