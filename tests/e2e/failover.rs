@@ -252,3 +252,29 @@ async fn a_region_that_cannot_work_is_the_stores_problem_and_says_which() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_any_more_is_not_read_elsewhere_either() {
+    let regions = TwoRegions::new("withdrawn").await;
+    let scene = &regions.scene;
+    regions.put("db");
+    regions.fault("db", 503, "ServiceUnavailable");
+    let there = Fault::error(500, "InternalFailure").service("kms");
+    regions.shanghai.add_fault(there);
+    regions.object("db").await;
+    scene
+        .wait_condition_for(LONG, "db", "Ready", "False", "ProviderUnavailable")
+        .await;
+    assert!(regions.asked("db") > 0);
+    let patch = json!({ "spec": { "suspend": true } });
+    let params = kube::api::PatchParams::default();
+    let patch = kube::api::Patch::Merge(&patch);
+    scene.objects().patch("db", &params, &patch).await.unwrap();
+    scene
+        .wait_condition("db", "Fresh", "False", "Suspended")
+        .await;
+    let asked = regions.asked("db");
+    // The next steps of both regions' ladders would be within this time.
+    tokio::time::sleep(std::time::Duration::from_secs(15)).await;
+    assert_eq!(regions.asked("db"), asked);
+}
