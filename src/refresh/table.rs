@@ -289,9 +289,14 @@ impl Table {
 
     /// Gives a row a new due time.
     pub(super) fn set_due(&mut self, id: RowId, due: Option<Instant>, now: Instant) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
+        if let Some(group) = self.put_due(id, due) {
+            self.note(group, now);
+        }
+    }
+
+    /// Gives a row a new due time; its group, which is returned, is to be noted.
+    pub(super) fn put_due(&mut self, id: RowId, due: Option<Instant>) -> Option<GroupId> {
+        let row = self.rows.get_mut(&id)?;
         let old = std::mem::replace(&mut row.due, due);
         let resting = row.place == Place::Resting;
         let group_id = row.group;
@@ -303,7 +308,7 @@ impl Table {
                 group.queue.insert((due, id));
             }
         }
-        self.note(group_id, now);
+        Some(group_id)
     }
 
     pub(super) fn rows_of(&self, object: &ObjectKey) -> Option<(ObjectId, Vec<RowId>)> {
