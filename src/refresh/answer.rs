@@ -45,7 +45,6 @@ impl Table {
         } = departure;
         self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
-        self.moved = Some(now.at);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
         }
@@ -128,6 +127,7 @@ impl Table {
         };
         group.spend(spent.more, now);
         if let Some(line) = self.lines.get_mut(&group.line) {
+            line.moved = Some(now);
             line.budget.take(spent.more, now);
             if let Some(hint) = spent.throttled {
                 line.budget.throttled(hint, now);

@@ -45,8 +45,8 @@ pub struct HubFigures {
     pub due: usize,
     /// How long the oldest of them has been due.
     pub oldest_overdue: Duration,
-    /// How long something has been due while nothing left or came back. Rows whose identity or
-    /// endpoint failed are not due.
+    /// How long something has been due, and its budget allowed a call, while nothing of that budget
+    /// left or came back. Rows whose identity or endpoint failed are not due.
     pub stalled: Duration,
     /// Bytes of values that wait to be applied.
     pub held_bytes: usize,

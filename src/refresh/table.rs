@@ -94,8 +94,6 @@ pub(super) struct Table {
     pub(super) accounts: HashMap<IdentityId, Arc<str>>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
-    /// When something left or came back last.
-    pub(super) moved: Option<Instant>,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
@@ -144,7 +142,6 @@ impl Table {
             accounts: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
-            moved: None,
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
             collecting: BTreeSet::new(),
@@ -263,11 +260,15 @@ impl Table {
             let ripe = ripe.filter_map(|id| self.rows.get(&id)?.due);
             let first = ripe.chain(group.queue.first().map(|(due, _)| *due)).min();
             let late = first.map(|due| now.saturating_duration_since(due));
-            figures.oldest_overdue = figures.oldest_overdue.max(late.unwrap_or_default());
+            let late = late.unwrap_or_default();
+            figures.oldest_overdue = figures.oldest_overdue.max(late);
+            // What waits for its budget is no stall, however small that is.
+            let line = self.lines.get(&group.line);
+            if let Some(line) = line.filter(|line| line.noted.is_none_or(|time| time <= now)) {
+                let still = line.moved.map(|at| now.saturating_duration_since(at));
+                figures.stalled = figures.stalled.max(late.min(still.unwrap_or(late)));
+            }
         }
-        let still = self.moved.map(|at| now.saturating_duration_since(at));
-        let still = still.unwrap_or(figures.oldest_overdue);
-        figures.stalled = figures.oldest_overdue.min(still);
         figures.outages = self.endpoints.values().filter(|e| e.is_out()).count();
         figures.slowed = self
             .lines
@@ -337,7 +338,9 @@ impl Table {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
-        self.moved = Some(now.at);
+        if let Some(line) = self.lines.get_mut(&group.line) {
+            line.moved = Some(now.at);
+        }
         let origin = Arc::clone(&group.origin);
         let mut keys = Vec::with_capacity(batch.len());
         for id in &batch {
