@@ -148,6 +148,21 @@ impl ObjectKey {
         }
     }
 
+    /// The key of what has the name `name` in the same namespace.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let same = *self.name == *name;
+        Self {
+            namespace: Arc::clone(&self.namespace),
+            name: if same {
+                Arc::clone(&self.name)
+            } else {
+                name.into()
+            },
+            rank: 0,
+        }
+    }
+
     /// The same object where it asks its `rank`-th other region. Whatever wakes that wakes the object.
     #[must_use]
     pub fn elsewhere(&self, rank: u8) -> Self {

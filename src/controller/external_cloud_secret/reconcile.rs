@@ -133,7 +133,7 @@ async fn settle(
         secret.is_unclaimed(&uid, &key.namespace, &key.name)
     };
     // A restored Secret has no ownerReference: that it lacks, whatever it holds.
-    memory.drifted |= secret.as_ref().is_some_and(unclaimed);
+    memory.drifted |= secret.as_deref().is_some_and(unclaimed);
     let facts = Facts {
         object,
         status,
@@ -142,7 +142,7 @@ async fn settle(
         behind: context.hub.behind(key),
         places: &places,
         asking_elsewhere: memory.asking_elsewhere,
-        secret: secret.as_ref(),
+        secret: secret.as_deref(),
         moved: memory.moved,
         drifted: memory.drifted,
         verified: verified.as_deref(),
@@ -202,7 +202,7 @@ async fn settle(
         return Ok(Ended::Again(Duration::ZERO));
     }
     // The Secret was not looked at since it was written by another process or changed by a hand.
-    let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
+    let seen = secret.as_ref().map(|facts| &*facts.resource_version);
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
     Ok(match again {
         Some(wait) => Ended::Again(wait),
@@ -259,7 +259,7 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
         facts
             .controller
             .as_ref()
-            .is_some_and(|(controller, _)| *controller == uid)
+            .is_some_and(|(controller, _)| **controller == *uid)
     };
     if !context
         .managed
