@@ -22,11 +22,13 @@ mod ladder;
 mod line;
 mod outage;
 mod park;
+mod reference;
 mod rounds;
 mod row;
 mod schedule;
 mod search;
 mod subscribe;
+mod subscriber;
 mod table;
 #[cfg(test)]
 mod tests;

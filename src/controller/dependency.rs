@@ -205,12 +205,11 @@ impl Index {
     }
 
     fn enlist(&mut self, dependency: &Arc<Dependency>, dependent: &Arc<Dependent>) {
-        match self.needed_by.get_mut(dependency) {
-            Some(users) => users.enlist(dependent),
-            None => {
-                let users = Users::One(Arc::clone(dependent));
-                self.needed_by.insert(Arc::clone(dependency), users);
-            }
+        if let Some(users) = self.needed_by.get_mut(dependency) {
+            users.enlist(dependent);
+        } else {
+            let users = Users::One(Arc::clone(dependent));
+            self.needed_by.insert(Arc::clone(dependency), users);
         }
     }
 }

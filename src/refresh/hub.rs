@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use super::answer::{BatchResult, Spent};
 use super::call::{CallFailure, Caller, TRIES};
+use super::reference;
 use super::row::Held;
 use super::schedule::Gap;
-use super::subscribe::reference_parts;
 use super::table::{Departure, Limits, Now, Table};
 use super::{Join, Joined, MOST_REGIONS, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
@@ -261,7 +261,7 @@ impl Hub {
     }
 
     fn hold(&self, origin: &Origin, key: &RemoteKey, fetched: Fetched, sent: Instant) -> Arc<Held> {
-        let reference = reference_parts(origin, key);
+        let reference = reference::parts(origin, key);
         let mut parts: Vec<&[u8]> = reference.iter().map(Vec::as_slice).collect();
         parts.push(fetched.value.expose());
         let digest = self.key.digest(Domain::Value, &parts);

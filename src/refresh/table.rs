@@ -101,7 +101,7 @@ pub(super) struct Table {
     /// Joins whose answers are complete, in the order in which they go out of date.
     pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
-    pub(super) row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
+    pub(super) row_ids: HashMap<Digest, RowId>,
     pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
     /// When each line has something to send. A time may have gone stale; it is checked again.
     pub(super) agenda: BTreeSet<(Instant, u64, LineId)>,
@@ -162,7 +162,7 @@ impl Table {
         };
         let view = |row: &mut Box<Row>| {
             let epoch = row.epoch;
-            if let Some(subscriber) = row.subscriber(id) {
+            if let Some(subscriber) = row.subscribers.get_mut(id) {
                 subscriber.seen_epoch = epoch;
             }
             match (&row.failure, &row.seen) {
@@ -197,7 +197,7 @@ impl Table {
             let Some(row) = self.rows.get_mut(row) else {
                 continue;
             };
-            if let Some(subscriber) = row.subscriber(id) {
+            if let Some(subscriber) = row.subscribers.get_mut(id) {
                 subscriber.applied = *digest;
             }
             // A value that everybody has is a convenience; where room is short, it goes.
@@ -350,8 +350,8 @@ impl Table {
             if let Some(due) = row.due {
                 group.queue.remove(&(due, *id));
             }
-            row.place = Place::InFlight { sent: now.at };
-            keys.push(RemoteKey::clone(&row.key));
+            row.place = Place::InFlight;
+            keys.push(row.key.asked());
         }
         let knocks = self.starts_knock(group_id, &batch, now.at);
         let probe = self.starts_probe(origin.identity.id());
