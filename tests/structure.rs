@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "src/controller/external_cloud_secret/problem.rs",
     "src/controller/external_cloud_secret/property.rs",
     "src/controller/external_cloud_secret/render.rs",
+    "src/controller/external_cloud_secret/request.rs",
     "src/controller/external_cloud_secret/status.rs",
     "src/controller/store/admission.rs",
     "src/controller/dependency.rs",

@@ -207,8 +207,10 @@ pub struct ExternalCloudSecretStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_time: Option<Time>,
 
-    /// The last value of the annotation cloudsecrets.dev/refresh that was acted on.
+    /// The last value of the annotation cloudsecrets.dev/refresh that was acted on; of more than 64
+    /// bytes as sha256:DIGEST.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
     pub last_handled_refresh: Option<String>,
 
     /// What each entry last gave, for the first 100 entries. Never a value.

@@ -18,5 +18,6 @@ pub mod reconcile;
 mod refusal;
 pub mod render;
 pub mod report;
+pub mod request;
 pub mod status;
 mod write;

@@ -7,10 +7,10 @@ use super::ownership::{Ownership, SecretFacts};
 use super::place::EntryPlace;
 use super::problem::Problem;
 use super::render::render;
+use super::request::refresh_request;
 use crate::api::condition::{FRESH, READY, find_condition, is_true};
 use crate::api::{
     DataEntry, ExternalCloudSecret, ExternalCloudSecretSpec, ExternalCloudSecretStatus, Reason,
-    names,
 };
 use crate::digest::{Digest, DigestKey};
 use crate::provider::{CallError, Class};
@@ -266,7 +266,7 @@ impl Facts<'_> {
     fn forced(&self) -> Option<u64> {
         let wanted = refresh_request(self.object)?;
         let handled = self.status.last_handled_refresh.as_deref();
-        (handled != Some(wanted)).then(|| {
+        (handled != Some(&*wanted)).then(|| {
             let digest = self
                 .key
                 .digest(crate::digest::Domain::Phase, &[wanted.as_bytes()]);
@@ -305,14 +305,6 @@ pub fn applied(
             .flatten()
     };
     spec.data.iter().enumerate().map(read).collect()
-}
-
-/// The value of the refresh annotation.
-pub fn refresh_request(object: &ExternalCloudSecret) -> Option<&str> {
-    let annotations = object.metadata.annotations.as_ref()?;
-    annotations
-        .get(names::REFRESH_ANNOTATION)
-        .map(String::as_str)
 }
 
 /// A Secret that is not ours to write.

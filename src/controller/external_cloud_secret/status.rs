@@ -1,13 +1,16 @@
 //! An object's next status. Pure: it changes only when something happened, so that a steady state
 //! writes nothing.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::inputs::AppliedDigest;
 use super::place::EntryPlace;
-use super::plan::{Facts, Standing, refresh_request};
+use super::plan::{Facts, Standing};
 use super::problem::Problem;
+use super::request::refresh_request;
 use crate::api::condition::{
     FRESH, READY, STALLED, find_condition, is_true, remove_condition, set_condition, whole_seconds,
 };
@@ -51,7 +54,7 @@ pub fn next(facts: &Facts<'_>, report: &Report<'_>, now: Timestamp) -> ExternalC
         status.changed_time = Some(whole_seconds(now));
     }
     if report.handled_refresh {
-        status.last_handled_refresh = refresh_request(object).map(str::to_owned);
+        status.last_handled_refresh = refresh_request(object).map(Cow::into_owned);
     }
     set_ready(&mut status, report, generation, now);
     set_fresh(&mut status, report, generation, now);

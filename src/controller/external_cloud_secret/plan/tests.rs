@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use super::*;
 use crate::api::{
-    ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, StoreRef,
+    ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, StoreRef, names,
     set_condition,
 };
 use crate::digest::Domain;

@@ -1,5 +1,7 @@
 //! What is due for what is known.
 
+use std::borrow::Cow;
+
 use super::*;
 
 type Change = fn(&mut Case);
@@ -117,6 +119,25 @@ fn each_state_has_its_decision() {
                 c.status().last_handled_refresh = Some("1".into());
             },
             Decision::Settled,
+        ),
+        (
+            "somebody asked at length and was answered",
+            |c| {
+                c.asked(&"x".repeat(200 << 10));
+                let handled = refresh_request(&c.object).map(Cow::into_owned);
+                c.status().last_handled_refresh = handled;
+            },
+            Decision::Settled,
+        ),
+        (
+            "somebody asked at length for something else",
+            |c| {
+                c.asked(&"x".repeat(200 << 10));
+                let handled = refresh_request(&c.object).map(Cow::into_owned);
+                c.status().last_handled_refresh = handled;
+                c.asked(&"x".repeat(201 << 10));
+            },
+            forced,
         ),
         (
             "a generation that asks for the same data needs no call",
