@@ -15,7 +15,7 @@ use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret}
 use crate::args::RunArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::controller::census::Cache;
-use crate::controller::context::{Context, Namespaces, Stores, Turns, Wakers};
+use crate::controller::context::{Context, Namespaces, Stores, Wakers};
 use crate::controller::dependency::Dependencies;
 use crate::controller::digest_key;
 use crate::controller::event::Events;
@@ -25,7 +25,9 @@ use crate::controller::named::NamedObjects;
 use crate::controller::run::{self, Cached, Woken};
 use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::store::root_key::RootKeys;
+use crate::controller::store::sweep::Sweeps;
 use crate::controller::token::TokenRequests;
+use crate::controller::turns::{NamespaceTurns, Turns};
 use crate::controller::watch::{self, Filled};
 use crate::credential::{
     Callers, CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
@@ -192,6 +194,7 @@ impl Parts<()> {
         let (changed, named_changed) = mpsc::unbounded_channel();
         let named = NamedObjects::new(client.clone(), changed);
         let (namespaced_stores, cluster_stores) = (reflector::store(), reflector::store());
+        let external = reflector::store();
         let rules = Rules {
             endpoints,
             audiences: args.allowed_token_audiences,
@@ -216,6 +219,7 @@ impl Parts<()> {
             managed: ManagedSecrets::default(),
             named: Arc::clone(&named),
             namespaces: Namespaces::default(),
+            objects: external.0.clone(),
             stores: Stores {
                 namespaced: namespaced_stores.0.clone(),
                 cluster: cluster_stores.0.clone(),
@@ -232,10 +236,12 @@ impl Parts<()> {
             wakers: Wakers { objects, stores },
             verifications: Turns::every(Duration::from_millis(50)),
             looks: Turns::every(Duration::from_millis(10)),
+            refreshes: NamespaceTurns::bursts(Duration::from_millis(200), 50),
+            sweeps: Sweeps::default(),
         };
         Ok(Parts {
             context: Arc::new(context),
-            external: reflector::store(),
+            external,
             stores: (namespaced_stores, cluster_stores),
             woken: Woken {
                 objects: objects_woken,

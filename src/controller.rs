@@ -12,6 +12,7 @@ pub mod named;
 pub mod run;
 pub mod store;
 pub mod token;
+pub mod turns;
 pub mod watch;
 
 /// What the API server said, in words that quote nothing of what was sent to it.

@@ -201,4 +201,10 @@ pub struct StoreStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+
+    /// The last value of the annotation cloudsecrets.dev/refresh for which everything was read anew
+    /// that is read through this store; of more than 64 bytes as sha256:DIGEST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub last_handled_refresh: Option<String>,
 }

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kube::core::DeserializeGuard;
 use kube::{Client, Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::dependency::{Dependencies, Dependency, Dependent, StoreId};
 use super::event::Events;
@@ -19,8 +17,10 @@ use super::managed::ManagedSecrets;
 use super::named::NamedObjects;
 use super::store::resolve::Resolver;
 use super::store::root_key::RootKeys;
+use super::store::sweep::Sweeps;
 use super::store::view::AnyStore;
-use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
+use super::turns::{NamespaceTurns, Turns};
+use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind};
 use crate::clock::Clock;
 use crate::credential::CredentialCache;
 use crate::digest::DigestKey;
@@ -49,6 +49,8 @@ pub struct Context {
     pub named: Arc<NamedObjects>,
     /// Namespace labels.
     pub namespaces: Namespaces,
+    /// The objects.
+    pub objects: Store<DeserializeGuard<ExternalCloudSecret>>,
     /// The stores.
     pub stores: Stores,
     /// From stores to origins.
@@ -65,6 +67,10 @@ pub struct Context {
     pub verifications: Turns,
     /// See `verifications`.
     pub looks: Turns,
+    /// Turns for refreshes that people ask for.
+    pub refreshes: NamespaceTurns,
+    /// Refreshes of whole stores.
+    pub sweeps: Sweeps,
 }
 
 /// The stores as they are watched.
@@ -87,13 +93,6 @@ pub struct Wakers {
 /// The labels of namespaces.
 #[derive(Debug, Default)]
 pub struct Namespaces(Mutex<HashMap<String, BTreeMap<String, String>>>);
-
-/// Hands out turns at a steady pace.
-#[derive(Debug)]
-pub struct Turns {
-    pace: Duration,
-    next: Mutex<Option<Instant>>,
-}
 
 /// Notices which objects of a watch really changed.
 #[derive(Debug)]
@@ -157,26 +156,6 @@ impl Namespaces {
     pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(namespace).cloned()
-    }
-}
-
-// === impl Turns ===
-
-impl Turns {
-    /// One turn every `pace`.
-    pub fn every(pace: Duration) -> Self {
-        Self {
-            pace,
-            next: Mutex::default(),
-        }
-    }
-
-    /// Takes the next turn and says when it is.
-    pub fn take(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = next.map_or(now, |next| next.max(now));
-        *next = Some(turn + self.pace);
-        turn
     }
 }
 
@@ -248,22 +227,4 @@ pub fn fingerprint(thing: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     thing.hash(&mut hasher);
     hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn turns_come_at_a_steady_pace() {
-        let turns = Turns::every(Duration::from_secs(1));
-        let now = Instant::now();
-        let second = Duration::from_secs(1);
-        assert_eq!(
-            [turns.take(now), turns.take(now), turns.take(now)],
-            [now, now + second, now + 2 * second]
-        );
-        let later = now + Duration::from_mins(1);
-        assert_eq!(turns.take(later), later, "unused turns are not saved up");
-    }
 }

@@ -135,9 +135,10 @@ async fn of_kind<K>(
             }
             Err(error) => watch_failed(what, error),
         });
-    let events = events
-        .touched_objects()
-        .predicate_filter(predicates::generation, <_>::default());
+    let events = events.touched_objects().predicate_filter(
+        predicates::generation.combine(|store: &_| Some(asked(store))),
+        <_>::default(),
+    );
     let woken = receive(woken).map(|store| ObjectRef::new(&store.name).within(&store.namespace));
     Controller::for_stream(events, reader)
         .with_config(controller::Config::default().concurrency(AT_ONCE))
@@ -164,6 +165,7 @@ async fn of_kind<K>(
                     namespace,
                     name,
                 };
+                context.sweeps.forget(&gone);
                 context.dependencies.remove(&Dependent::Store(gone));
             }
             std::future::ready(())
@@ -239,13 +241,8 @@ pub async fn external_cloud_secrets(
             Ok(_) => {}
             Err(error) => watch_failed("external cloud secrets", error),
         });
-    let asked = |object: &Guarded<ExternalCloudSecret>| {
-        Some(fingerprint(
-            &object.annotations().get(names::REFRESH_ANNOTATION),
-        ))
-    };
     let watched = predicates::generation
-        .combine(asked)
+        .combine(|object: &_| Some(asked(object)))
         .combine(predicates::finalizers);
     let events = events
         .touched_objects()
@@ -305,6 +302,11 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
             Action::requeue(guard::wait(failures))
         }
     }
+}
+
+/// Tells requests for a refresh apart.
+fn asked<K: Resource>(object: &K) -> u64 {
+    fingerprint(&object.annotations().get(names::REFRESH_ANNOTATION))
 }
 
 fn forget(context: &Context, key: &ObjectKey) {

@@ -11,6 +11,7 @@ use kube::{Api, Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::{self, Event, watcher};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
@@ -117,6 +118,7 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 context.named.retain(needed);
                 context.credentials.retain(&context.hub.identities());
                 context.memories.sweep();
+                context.refreshes.sweep(Instant::now());
             }
         }
     }

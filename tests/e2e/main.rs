@@ -32,6 +32,7 @@ mod ownership;
 mod proxy;
 mod rbac;
 mod reference;
+mod refreshes;
 mod refusal;
 mod rename;
 mod road;

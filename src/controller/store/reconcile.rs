@@ -5,6 +5,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
 use super::resolve::StoreError;
+use super::sweep;
 use super::view::AnyStore;
 use crate::api::condition::{READY, find_condition, set_condition};
 use crate::api::{ConditionStatus, Reason, interval};
@@ -68,6 +69,9 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     let mut next = old.clone();
     let generation = store.meta().generation;
     next.observed_generation = generation;
+    let (handled, again) = sweep::advance(context, store, &old);
+    next.last_handled_refresh = handled;
+    let ended = again.map_or(Ended::Done, Ended::Again);
     let now = context.clock.now();
     set_condition(
         &mut next.conditions,
@@ -79,7 +83,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         now,
     );
     if next == old {
-        return Ok(Ended::Done);
+        return Ok(ended);
     }
     let patch = json!({ "metadata": { "uid": store.meta().uid }, "status": next });
     let written = write(context, store, &patch).await;
@@ -113,7 +117,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
                 .transition(store.reference(), good, reason.as_str(), &message);
         }
     }
-    Ok(Ended::Done)
+    Ok(ended)
 }
 
 /// The origin of the store's first region, where all its regions resolve.

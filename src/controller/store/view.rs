@@ -1,5 +1,6 @@
 //! Both kinds of stores as one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -11,6 +12,7 @@ use crate::api::{
     StoreKind, StoreStatus,
 };
 use crate::controller::dependency::StoreId;
+use crate::controller::external_cloud_secret::request::refresh_request;
 
 /// A store of either kind.
 #[derive(Debug, Clone)]
@@ -104,6 +106,14 @@ impl AnyStore {
         match self {
             Self::Namespaced(_) => None,
             Self::Cluster(store) => Some(&store.spec.conditions),
+        }
+    }
+
+    /// The refresh it asks for of everything that is read through it.
+    pub fn refresh_request(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Namespaced(store) => refresh_request(&**store),
+            Self::Cluster(store) => refresh_request(&**store),
         }
     }
 
