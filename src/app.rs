@@ -27,7 +27,7 @@ use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::store::root_key::RootKeys;
 use crate::controller::store::sweep::Sweeps;
 use crate::controller::token::TokenRequests;
-use crate::controller::turns::{NamespaceTurns, Turns};
+use crate::controller::turns::{KeyedTurns, Turns};
 use crate::controller::watch::{self, Filled};
 use crate::credential::{
     Callers, CredentialCache, DiskFiles, Environment, EnvironmentError, Exchange, Surroundings,
@@ -236,7 +236,7 @@ impl Parts<()> {
             wakers: Wakers { objects, stores },
             verifications: Turns::every(Duration::from_millis(50)),
             looks: Turns::every(Duration::from_millis(10)),
-            refreshes: NamespaceTurns::bursts(Duration::from_millis(200), 50),
+            refreshes: KeyedTurns::bursts(Duration::from_millis(200), 50),
             sweeps: Sweeps::default(),
         };
         Ok(Parts {

@@ -19,7 +19,7 @@ use super::store::resolve::Resolver;
 use super::store::root_key::RootKeys;
 use super::store::sweep::Sweeps;
 use super::store::view::AnyStore;
-use super::turns::{NamespaceTurns, Turns};
+use super::turns::{KeyedTurns, Turns};
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind};
 use crate::clock::Clock;
 use crate::credential::CredentialCache;
@@ -68,7 +68,7 @@ pub struct Context {
     /// See `verifications`.
     pub looks: Turns,
     /// Turns for refreshes that people ask for.
-    pub refreshes: NamespaceTurns,
+    pub refreshes: KeyedTurns,
     /// Refreshes of whole stores.
     pub sweeps: Sweeps,
 }

@@ -16,9 +16,9 @@ pub struct Turns {
     next: Mutex<Option<Instant>>,
 }
 
-/// Turns that each namespace has of its own, so that none takes another's.
+/// Turns that each of many, such as a namespace, has of its own, so that none takes another's.
 #[derive(Debug)]
-pub struct NamespaceTurns {
+pub struct KeyedTurns {
     pace: Duration,
     burst: u32,
     known: Mutex<HashMap<String, Turns>>,
@@ -78,10 +78,10 @@ impl Turns {
     }
 }
 
-// === impl NamespaceTurns ===
+// === impl KeyedTurns ===
 
-impl NamespaceTurns {
-    /// `burst` turns at once for each namespace, and one more every `pace`.
+impl KeyedTurns {
+    /// `burst` turns at once for each, and one more every `pace`.
     pub fn bursts(pace: Duration, burst: u32) -> Self {
         Self {
             pace,
@@ -90,32 +90,32 @@ impl NamespaceTurns {
         }
     }
 
-    /// Takes `namespace`'s next turn and says when it is.
-    pub fn take(&self, namespace: &str, now: Instant) -> Instant {
-        self.with(namespace, |turns| turns.take(now))
+    /// Takes `key`'s next turn and says when it is.
+    pub fn take(&self, key: &str, now: Instant) -> Instant {
+        self.with(key, |turns| turns.take(now))
     }
 
-    /// Takes `namespace`'s next turn, if it is now.
-    pub fn take_now(&self, namespace: &str, now: Instant) -> bool {
-        self.with(namespace, |turns| turns.take_now(now))
+    /// Takes `key`'s next turn, if it is now.
+    pub fn take_now(&self, key: &str, now: Instant) -> bool {
+        self.with(key, |turns| turns.take_now(now))
     }
 
-    /// Whether `namespace`'s next turn is now.
-    pub fn is_free(&self, namespace: &str, now: Instant) -> bool {
-        self.with(namespace, |turns| turns.is_free(now))
+    /// Whether `key`'s next turn is now.
+    pub fn is_free(&self, key: &str, now: Instant) -> bool {
+        self.with(key, |turns| turns.is_free(now))
     }
 
-    /// Forgets namespaces that have all their turns again.
+    /// Forgets those that have all their turns again.
     pub fn sweep(&self, now: Instant) {
         self.lock().retain(|_, turns| !turns.is_rested(now));
     }
 
-    fn with<T>(&self, namespace: &str, act: impl FnOnce(&Turns) -> T) -> T {
+    fn with<T>(&self, key: &str, act: impl FnOnce(&Turns) -> T) -> T {
         let mut known = self.lock();
-        if let Some(turns) = known.get(namespace) {
+        if let Some(turns) = known.get(key) {
             return act(turns);
         }
-        let turns = known.entry(namespace.to_owned());
+        let turns = known.entry(key.to_owned());
         act(turns.or_insert_with(|| Turns::bursts(self.pace, self.burst)))
     }
 
@@ -162,7 +162,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_namespace_takes_no_turn_of_another_and_is_forgotten_when_it_rests() {
-        let turns = NamespaceTurns::bursts(SECOND, 2);
+        let turns = KeyedTurns::bursts(SECOND, 2);
         let now = Instant::now();
         for _ in 0..1_000 {
             turns.take("greedy", now);

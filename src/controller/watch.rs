@@ -118,7 +118,9 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 context.named.retain(needed);
                 context.credentials.retain(&context.hub.identities());
                 context.memories.sweep();
-                context.refreshes.sweep(Instant::now());
+                let now = Instant::now();
+                context.refreshes.sweep(now);
+                context.events.sweep(now);
             }
         }
     }
