@@ -22,6 +22,7 @@ use crate::controller::event::Events;
 use crate::controller::external_cloud_secret::memory::Memories;
 use crate::controller::managed::ManagedSecrets;
 use crate::controller::named::NamedObjects;
+use crate::controller::pressure::Pressure;
 use crate::controller::run::{self, Cached, Woken};
 use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::store::root_key::RootKeys;
@@ -172,7 +173,9 @@ impl Parts<()> {
             args.allowed_endpoint_suffixes.clone(),
             args.allow_insecure_endpoints,
         )?;
-        let (client, namespace) = connect(&args).await?;
+        let metrics = Arc::new(Metrics::new()?);
+        let pressure = Pressure::new(Arc::clone(&metrics));
+        let (client, namespace) = connect(&args, &pressure).await?;
         let random: Random = Arc::new(SystemRandom::new());
         let key = digest_key::load(&client, &namespace, &*random).await?;
         let cluster_name = match args.cluster_name.clone() {
@@ -180,7 +183,6 @@ impl Parts<()> {
             None => cluster_name(&client).await?,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let metrics = Arc::new(Metrics::new()?);
         let edge = edge(&args, &clock, random)?;
         let environment = Environment::new(environment);
         let surroundings = surroundings(&args, &environment, &clock)?;
@@ -214,6 +216,7 @@ impl Parts<()> {
             credentials,
             key: key.clone(),
             clock,
+            pressure,
             metrics,
             events,
             managed: ManagedSecrets::default(),

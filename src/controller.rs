@@ -9,6 +9,7 @@ pub mod external_cloud_secret;
 pub mod guard;
 pub mod managed;
 pub mod named;
+pub mod pressure;
 pub mod run;
 pub mod store;
 pub mod token;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::client::ClientBuilder;
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
 use super::AppError;
 use crate::args::RunArgs;
 use crate::controller::named::WATCH_SECONDS;
+use crate::controller::pressure::{GiveWay, Pressure};
 use crate::controller::reason;
 
 /// How long the API server may take to answer the first question.
@@ -17,7 +19,10 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 const OUTSIDE_NAMESPACE: &str = "external-cloud-secrets";
 
 /// A client, and the operator's namespace, both of which were seen to work.
-pub(super) async fn connect(args: &RunArgs) -> Result<(Client, String), AppError> {
+pub(super) async fn connect(
+    args: &RunArgs,
+    pressure: &Pressure,
+) -> Result<(Client, String), AppError> {
     let mut config = Config::infer().await.map_err(|_| unusable())?;
     config.connect_timeout = Some(Duration::from_secs(5));
     // A connection that went dead ends here: watches bring something, or end, before.
@@ -38,7 +43,8 @@ pub(super) async fn connect(args: &RunArgs) -> Result<(Client, String), AppError
         url: url.clone(),
         reason,
     };
-    let client = Client::try_from(config).map_err(|error| unreachable(reason(&error)))?;
+    let client = ClientBuilder::try_from(config).map_err(|error| unreachable(reason(&error)))?;
+    let client = client.with_layer(&GiveWay(pressure.clone())).build();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let found = tokio::time::timeout(FIRST_ANSWER, namespaces.get_metadata_opt(&namespace)).await;
     match found {

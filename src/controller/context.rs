@@ -15,6 +15,7 @@ use super::event::Events;
 use super::external_cloud_secret::memory::Memories;
 use super::managed::ManagedSecrets;
 use super::named::NamedObjects;
+use super::pressure::Pressure;
 use super::store::resolve::Resolver;
 use super::store::root_key::RootKeys;
 use super::store::sweep::Sweeps;
@@ -39,6 +40,8 @@ pub struct Context {
     pub key: DigestKey,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
+    /// How the API server bears what is written.
+    pub pressure: Pressure,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is told to users.

@@ -177,12 +177,17 @@ async fn reconcile_store(context: &Context, id: &StoreId) -> Action {
     let Some(store) = context.store(id) else {
         return Action::await_change();
     };
-    let outcome = guarded(store::reconcile::reconcile(context, &store)).await;
+    let outcome = guarded(
+        &context.pressure,
+        store::reconcile::reconcile(context, &store),
+    )
+    .await;
     context
         .metrics
         .reconciled(id.kind.as_str(), outcome.as_str());
     match outcome {
         Outcome::Ended(ended) => ended.action(),
+        Outcome::Busy(wait) => Action::requeue(wait),
         failed => {
             tracing::warn!(kind = id.kind.as_str(), name = id.name, outcome = ?failed, "store not reconciled");
             Action::requeue(Duration::from_secs(10))
@@ -283,8 +288,15 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
             return Action::await_change();
         }
     };
-    let outcome = guarded(external_cloud_secret::reconcile::reconcile(context, object)).await;
+    let outcome = guarded(
+        &context.pressure,
+        external_cloud_secret::reconcile::reconcile(context, object),
+    )
+    .await;
     context.metrics.reconciled(KIND, outcome.as_str());
+    if let Outcome::Busy(wait) = outcome {
+        return Action::requeue(wait);
+    }
     let uid = object.uid().unwrap_or_default();
     let failures = context.memories.with(&key, &uid, |memory| {
         let failed = !matches!(outcome, Outcome::Ended(_));

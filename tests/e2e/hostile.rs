@@ -217,7 +217,7 @@ pub async fn refuse_writes(scene: &Scene<'_>) {
     });
     let dynamic = async |object: &Value, plural: &str| {
         let path = format!("/apis/admissionregistration.k8s.io/v1/{plural}");
-        let request = axum::http::Request::post(path).body(serde_json::to_vec(object).unwrap());
+        let request = http::Request::post(path).body(serde_json::to_vec(object).unwrap());
         let made: Value = scene.client.request(request.unwrap()).await.unwrap();
         assert_eq!(made["metadata"]["name"], object["metadata"]["name"]);
     };

@@ -260,7 +260,7 @@ async fn loosen(world: &World, plural: &str) {
         "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
         "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
     }]);
-    let request = axum::http::Request::patch(place)
+    let request = http::Request::patch(place)
         .header("content-type", "application/json-patch+json")
         .body(serde_json::to_vec(&patch).unwrap());
     let _: serde_json::Value = client.request(request.unwrap()).await.unwrap();
