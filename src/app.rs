@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use crate::args::RunArgs;
 use crate::clock::{Clock, SystemClock};
-use crate::controller::census::Cache;
+use crate::controller::census::{Cache, Served};
 use crate::controller::context::{Context, Namespaces, Stores, Wakers};
 use crate::controller::dependency::Dependencies;
 use crate::controller::digest_key;
@@ -24,6 +24,7 @@ use crate::controller::managed::ManagedSecrets;
 use crate::controller::named::NamedObjects;
 use crate::controller::pressure::Pressure;
 use crate::controller::run::{self, Cached, Woken};
+use crate::controller::scope::Scope;
 use crate::controller::store::resolve::{Resolver, Rules};
 use crate::controller::store::root_key::RootKeys;
 use crate::controller::store::sweep::Sweeps;
@@ -207,6 +208,8 @@ impl Parts<()> {
             ack_cluster: args.ack_cluster_id,
             cluster_name,
             operator_namespace: namespace,
+            scope: Scope::new(args.watch_namespaces, args.cluster_stores),
+            class: args.controller_class.into(),
         };
         let callers = Callers::new(credentials.clone(), edge.clone());
         let context = Context {
@@ -272,11 +275,15 @@ impl<Publish: Future<Output = ()> + Send + 'static> Parts<Publish> {
             publish,
         } = self;
         let filled = Filled::new();
+        let served = Served {
+            stores: context.stores.clone(),
+            class: context.resolver.rules.class.clone(),
+        };
         let census: Vec<Box<dyn Census>> = vec![
             Box::new(context.resolver.edge.http.clone()),
-            Box::new(Cache(external.0.clone())),
-            Box::new(Cache(stores.0.0.clone())),
-            Box::new(Cache(stores.1.0.clone())),
+            Box::new(Cache(external.0.clone(), served.clone())),
+            Box::new(Cache(stores.0.0.clone(), served.clone())),
+            Box::new(Cache(stores.1.0.clone(), served)),
         ];
         let hub = Arc::clone(&context.hub);
         let shown = Shown {

@@ -1,6 +1,7 @@
 //! The controllers: they loop over objects, and only when something changed.
 
 pub mod census;
+pub mod class;
 pub mod context;
 pub mod dependency;
 pub mod digest_key;
@@ -11,6 +12,7 @@ pub mod managed;
 pub mod named;
 pub mod pressure;
 pub mod run;
+pub mod scope;
 pub mod store;
 pub mod token;
 pub mod turns;

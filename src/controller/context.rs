@@ -10,6 +10,7 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use tokio::sync::mpsc;
 
+use super::class::Class;
 use super::dependency::{Dependencies, Dependency, Dependent, StoreId};
 use super::event::Events;
 use super::external_cloud_secret::memory::Memories;
@@ -21,7 +22,9 @@ use super::store::root_key::RootKeys;
 use super::store::sweep::Sweeps;
 use super::store::view::AnyStore;
 use super::turns::{KeyedTurns, Turns};
-use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind};
+use crate::api::{
+    CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, StoreRef,
+};
 use crate::clock::Clock;
 use crate::credential::CredentialCache;
 use crate::digest::DigestKey;
@@ -76,7 +79,8 @@ pub struct Context {
     pub sweeps: Sweeps,
 }
 
-/// The stores as they are watched.
+/// The stores as they are watched. Cloning shares them.
+#[derive(Clone)]
 pub struct Stores {
     /// Of their own namespaces.
     pub namespaced: Store<DeserializeGuard<CloudSecretStore>>,
@@ -118,23 +122,58 @@ impl Context {
         }
     }
 
+    /// Whether this operator serves `object`, and not one of another class.
+    pub fn serves(&self, object: &ExternalCloudSecret) -> bool {
+        self.stores.serve(object, &self.resolver.rules.class)
+    }
+
     /// The store `id`, if it exists and can be decoded.
     pub fn store(&self, id: &StoreId) -> Option<AnyStore> {
         match id.kind {
             StoreKind::CloudSecretStore => {
-                let found = self
-                    .stores
-                    .namespaced
-                    .get(&ObjectRef::new(&id.name).within(&id.namespace));
-                let store = found?.0.as_ref().ok()?.clone();
+                let store = self.stores.namespaced(id)?.0.as_ref().ok()?.clone();
                 Some(AnyStore::Namespaced(Arc::new(store)))
             }
             StoreKind::ClusterCloudSecretStore => {
-                let found = self.stores.cluster.get(&ObjectRef::new(&id.name));
-                let store = found?.0.as_ref().ok()?.clone();
+                let store = self.stores.cluster(id)?.0.as_ref().ok()?.clone();
                 Some(AnyStore::Cluster(Arc::new(store)))
             }
         }
+    }
+}
+
+// === impl Stores ===
+
+impl Stores {
+    /// Whether the operator of the class `own` serves `object`.
+    pub fn serve(&self, object: &ExternalCloudSecret, own: &Class) -> bool {
+        let namespace = object.namespace().unwrap_or_default();
+        let class = |store: &StoreRef| self.class(&StoreId::of(store, &namespace));
+        Class::of_object(&object.spec, class) == *own
+    }
+
+    /// The class of the store `id`, if it exists and can be decoded.
+    fn class(&self, id: &StoreId) -> Option<Class> {
+        let controller = match id.kind {
+            StoreKind::CloudSecretStore => {
+                let store = self.namespaced(id)?;
+                store.0.as_ref().ok()?.spec.controller.clone()
+            }
+            StoreKind::ClusterCloudSecretStore => {
+                let store = self.cluster(id)?;
+                store.0.as_ref().ok()?.spec.controller.clone()
+            }
+        };
+        Some(controller.into())
+    }
+
+    fn namespaced(&self, id: &StoreId) -> Option<Arc<DeserializeGuard<CloudSecretStore>>> {
+        let place = ObjectRef::new(&id.name).within(&id.namespace);
+        self.namespaced.get(&place)
+    }
+
+    fn cluster(&self, id: &StoreId) -> Option<Arc<DeserializeGuard<ClusterCloudSecretStore>>> {
+        self.cluster.get(&ObjectRef::new(&id.name))
     }
 }
 

@@ -10,7 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::controller::{self, Action, Controller};
 use kube_runtime::reflector::{ObjectRef, Store};
-use kube_runtime::watcher::{Event, watcher};
+use kube_runtime::watcher::Event;
 use kube_runtime::{Predicate, WatchStreamExt, predicates};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -19,6 +19,7 @@ use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Dependent, Named, StoreId};
 use super::external_cloud_secret;
 use super::guard::{self, Outcome, guarded};
+use super::scope::{self, Events};
 use super::store;
 use super::watch::{FIRST, Filled, config, pruned, watch_failed};
 use crate::api::{
@@ -62,17 +63,23 @@ pub async fn stores(
     let (to_namespaced, namespaced_woken) = mpsc::unbounded_channel();
     let (to_cluster, cluster_woken) = mpsc::unbounded_channel();
     let split = split_stores(woken, to_namespaced, to_cluster);
+    let scope = &context.resolver.rules.scope;
     let namespaced = of_kind(
         Arc::clone(&context),
-        namespaced,
+        (scope.watch(&context.client, &config()), namespaced),
         (StoreKind::CloudSecretStore, "stores"),
         namespaced_woken,
         filled.clone(),
         shutdown.clone(),
     );
+    let watched = if scope.cluster_stores {
+        scope::watch(Api::all(context.client.clone()), config())
+    } else {
+        scope::nothing()
+    };
     let cluster = of_kind(
-        context,
-        cluster,
+        Arc::clone(&context),
+        (watched, cluster),
         (StoreKind::ClusterCloudSecretStore, "cluster stores"),
         cluster_woken,
         filled,
@@ -99,7 +106,7 @@ async fn split_stores(
 
 async fn of_kind<K>(
     context: Arc<Context>,
-    (reader, writer): Cached<K>,
+    (watched, (reader, writer)): (Events<Guarded<K>>, Cached<K>),
     (kind, what): (StoreKind, &'static str),
     woken: mpsc::UnboundedReceiver<StoreId>,
     filled: Filled,
@@ -107,7 +114,6 @@ async fn of_kind<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let api: Api<Guarded<K>> = Api::all(context.client.clone());
     let watching = Arc::clone(&context);
     let id = move |meta: &Guarded<K>| StoreId {
         kind,
@@ -115,7 +121,7 @@ async fn of_kind<K>(
         name: meta.name_any(),
     };
     let changes = Mutex::new(Changes::default());
-    let events = pruned(watcher(api, config()))
+    let events = pruned(watched)
         .reflect(writer)
         .inspect(move |event| match event {
             Ok(event) => {
@@ -177,6 +183,10 @@ async fn reconcile_store(context: &Context, id: &StoreId) -> Action {
     let Some(store) = context.store(id) else {
         return Action::await_change();
     };
+    if store.class() != context.resolver.rules.class {
+        context.sweeps.forget(id);
+        return Action::await_change();
+    }
     let outcome = guarded(
         &context.pressure,
         store::reconcile::reconcile(context, &store),
@@ -210,10 +220,11 @@ pub async fn external_cloud_secrets(
         () = filled.wait(&FIRST) => {}
         () = shutdown.clone() => return,
     }
-    let api: Api<Guarded<ExternalCloudSecret>> = Api::all(context.client.clone());
+    let scope = &context.resolver.rules.scope;
+    let watched = scope.watch(&context.client, &config());
     let watching = Arc::clone(&context);
     let objects = reader.clone();
-    let events = pruned(watcher(api, config()))
+    let events = pruned(watched)
         .reflect(writer)
         .inspect(move |event| match event {
             Ok(Event::Delete(object)) => {
@@ -280,6 +291,8 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
     let key = key_of(object);
     let object = match &object.0 {
         Ok(object) => object,
+        // Whose it is cannot be told.
+        Err(_) if context.resolver.rules.class.is_named() => return Action::await_change(),
         Err(invalid) => {
             // The error's text may quote the object, which may hold anything.
             let _ = invalid;

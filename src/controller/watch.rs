@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::core::PartialObjectMeta;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
-use kube_runtime::watcher::{self, Event, watcher};
+use kube_runtime::watcher::{self, Event};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
 use super::run::Guarded;
+use super::scope::{self, Events};
 use crate::api::names;
 
 /// How often what nobody needs any more is let go.
@@ -76,9 +77,10 @@ pub(super) fn config() -> watcher::Config {
 
 /// Watches the managed Secrets.
 pub async fn secrets(context: Arc<Context>, filled: Filled) {
-    let api: Api<PartialObjectMeta<Secret>> = Api::all(context.client.clone());
     let label = format!("{}={}", names::MANAGED_LABEL, names::MANAGED_VALUE);
-    let events = watcher(api, config().labels(&label));
+    let scope = &context.resolver.rules.scope;
+    let config = config().labels(&label);
+    let events: Events<PartialObjectMeta<Secret>> = scope.watch(&context.client, &config);
     follow(events, "secrets", &filled, |event| {
         for secret in context.managed.observe(event) {
             context.wake(&Dependency::Target(secret));
@@ -89,9 +91,15 @@ pub async fn secrets(context: Arc<Context>, filled: Filled) {
 
 /// Watches the labels of namespaces.
 pub async fn namespaces(context: Arc<Context>, filled: Filled) {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
+    let scope = &context.resolver.rules.scope;
+    let events = if scope.cluster_stores {
+        scope.watch_namespaces(&context.client, &config())
+    } else {
+        // Only the conditions of cluster stores ask for labels.
+        scope::nothing()
+    };
     let mut changes = Changes::default();
-    follow(watcher(api, config()), "namespaces", &filled, |event| {
+    follow(events, "namespaces", &filled, |event| {
         context.namespaces.observe(event);
         let version = |namespace: &PartialObjectMeta<Namespace>| fingerprint(namespace.labels());
         for name in changes.observe(event, ResourceExt::name_any, version) {
@@ -134,7 +142,7 @@ async fn follow<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone,
 {
-    let events = events.default_backoff().modify(|object| {
+    let events = events.modify(|object| {
         object.managed_fields_mut().clear();
     });
     pin_mut!(events);
@@ -158,7 +166,7 @@ pub(super) fn pruned<K>(
 where
     K: Resource<DynamicType = ()> + Clone,
 {
-    events.default_backoff().modify(|object| {
+    events.modify(|object| {
         object.managed_fields_mut().clear();
         object
             .annotations_mut()

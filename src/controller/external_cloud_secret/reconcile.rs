@@ -81,6 +81,12 @@ pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Resul
     let mut memory = context.memories.with(&key, &uid, |memory| memory.clone());
     let status = latest_status(object, &mut memory);
     let gathered = gather(context, object, &status, memory.blocked).await?;
+    let Some(gathered) = gathered else {
+        // What this process knows of it goes stale while another operator serves it.
+        context.hub.unsubscribe(&key);
+        context.memories.forget(&key);
+        return Ok(Ended::Done);
+    };
     if gathered.secret.is_none() {
         memory.blocked = false;
     }

@@ -160,6 +160,7 @@ pub(super) fn advance(
     let objects = objects.iter().filter_map(|object| object.0.as_ref().ok());
     let readers: Vec<ObjectKey> = objects
         .filter(|object| reads(object, &id))
+        .filter(|object| context.serves(object))
         .map(|object| ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any()))
         .collect();
     let now = Instant::now();
@@ -186,12 +187,9 @@ fn reads(object: &ExternalCloudSecret, id: &StoreId) -> bool {
         StoreKind::CloudSecretStore => object.namespace().as_ref() == Some(&id.namespace),
         StoreKind::ClusterCloudSecretStore => true,
     };
-    let mut entries = object.spec.data.iter();
+    let mut stores = object.spec.stores();
     here && object.metadata.deletion_timestamp.is_none()
-        && entries.any(|entry| {
-            let store = object.spec.store_of(entry);
-            store.is_some_and(|store| store.kind() == id.kind && store.name == id.name)
-        })
+        && stores.any(|store| store.kind() == id.kind && store.name == id.name)
 }
 
 #[cfg(test)]

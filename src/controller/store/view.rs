@@ -11,6 +11,7 @@ use crate::api::{
     AuthSpec, CloudSecretStore, ClusterCloudSecretStore, LimitsSpec, ProviderSpec, StoreCondition,
     StoreKind, StoreStatus,
 };
+use crate::controller::class::Class;
 use crate::controller::dependency::StoreId;
 use crate::controller::external_cloud_secret::request::refresh_request;
 
@@ -99,6 +100,15 @@ impl AnyStore {
             Self::Cluster(store) => store.spec.suspend,
         }
         .unwrap_or_default()
+    }
+
+    /// The operator that serves it.
+    pub fn class(&self) -> Class {
+        let controller = match self {
+            Self::Namespaced(store) => &store.spec.controller,
+            Self::Cluster(store) => &store.spec.controller,
+        };
+        controller.clone().into()
     }
 
     /// `spec.conditions` of a cluster store.
