@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use crate::api::StoreKind;
+use crate::api::{StoreKind, StoreRef};
 use crate::refresh::ObjectKey;
 
 /// A store, by kind and place.
@@ -80,6 +80,24 @@ pub struct Dependencies(Mutex<Index>);
 struct Index {
     needs: HashMap<Dependent, BTreeSet<Dependency>>,
     needed_by: HashMap<Dependency, BTreeSet<Dependent>>,
+}
+
+// === impl StoreId ===
+
+impl StoreId {
+    /// The store that `reference` means in an object of `namespace`.
+    pub fn of(reference: &StoreRef, namespace: &str) -> Self {
+        let kind = reference.kind();
+        let namespace = match kind {
+            StoreKind::CloudSecretStore => namespace,
+            StoreKind::ClusterCloudSecretStore => "",
+        };
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: reference.name.clone(),
+        }
+    }
 }
 
 // === impl Dependencies ===
