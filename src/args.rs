@@ -23,7 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the operator against the cluster of KUBECONFIG, or the one it is in.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the custom resource definitions as YAML.
     Crds(CrdsArgs),
 }
@@ -52,6 +52,35 @@ pub struct RunArgs {
     /// outside a cluster, external-cloud-secrets.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
+
+    /// The namespaces that are served; those that ClusterCloudSecretStores name things in must be among
+    /// them. Default: all.
+    #[arg(
+        long,
+        env = "WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,...",
+        value_parser = dns_label
+    )]
+    pub watch_namespaces: Vec<String>,
+
+    /// Serve ClusterCloudSecretStores, which takes permissions in the whole cluster.
+    #[arg(
+        long,
+        env = "CLUSTER_STORES",
+        default_value_t = true,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
+    pub cluster_stores: bool,
+
+    /// Serve the stores whose spec.controller is this, and the objects that read through them, and no
+    /// others. Default: those without spec.controller.
+    #[arg(long, env = "CONTROLLER_CLASS", value_name = "CLASS", value_parser = dns_label)]
+    pub controller_class: Option<String>,
 
     /// The cluster's name in the session names that clouds log. Default: from the UID of the
     /// namespace kube-system.
@@ -205,6 +234,16 @@ fn bytes(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "must be a number of bytes such as 16Mi, at least 1Mi".to_owned())
 }
 
+fn dns_label(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let ends = text.starts_with('-') || text.ends_with('-');
+    if ends || !(1..=63).contains(&text.len()) || !text.chars().all(allowed) {
+        return Err("must be 1 to 63 of a-z 0-9 -, with no - at the ends".into());
+    }
+    Ok(text.to_owned())
+}
+
 fn account_id(text: &str) -> Result<String, String> {
     if (1..=20).contains(&text.len()) && text.chars().all(|c| c.is_ascii_digit()) {
         return Ok(text.to_owned());
@@ -295,6 +334,18 @@ mod tests {
         ];
         for (text, size) in sizes {
             assert_eq!(bytes(text).ok(), size, "{text}");
+        }
+    }
+
+    #[test]
+    fn namespaces_and_classes_are_dns_labels() {
+        let parse = |flag: &str, value: &str| Cli::try_parse_from(["x", flag, value]);
+        let cli = parse("--watch-namespaces", "shop, other").unwrap();
+        assert_eq!(cli.run.watch_namespaces, ["shop", "other"]);
+        assert!(cli.run.cluster_stores && cli.run.controller_class.is_none());
+        for value in ["", "shop,", "Shop", "-a", "a.b", &"a".repeat(64)] {
+            assert!(parse("--watch-namespaces", value).is_err(), "{value}");
+            assert!(parse("--controller-class", value).is_err(), "{value}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod caches;
 pub mod census;
+pub mod class;
 pub mod context;
 pub mod dependency;
 pub mod digest_key;
@@ -10,10 +11,13 @@ pub mod external_cloud_secret;
 pub mod guard;
 pub mod managed;
 pub mod named;
+pub mod pressure;
 pub mod quote;
 pub mod run;
+pub mod scope;
 pub mod store;
 pub mod token;
+pub mod turns;
 pub mod watch;
 
 use crate::lease::NotLeading;

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         None => run(cli.run),
-        Some(Command::Run(args)) => run(args),
+        Some(Command::Run(args)) => run(*args),
         Some(Command::Crds(args)) => cli::crds::run(args.dir.as_deref(), &mut std::io::stdout())
             .map_err(|error| error.to_string()),
     };

@@ -51,7 +51,8 @@ families! {
     RENEWALS "counter" "cloudsecrets_credential_renewals_total" ["source", "class"] "Credential exchanges by source and how they ended."
     SECRET_WRITES "counter" "cloudsecrets_secret_writes_total" ["fate"] "Writes of Secrets: created, updated, annotated, deleted, refused or failed."
     STATUS_WRITES "counter" "cloudsecrets_status_writes_total" ["kind", "fate"] "Writes of status: written or failed."
-    RECONCILES "counter" "cloudsecrets_reconciles_total" ["kind", "result"] "Reconciles: done, waiting for the cloud, failed, timed out or panicked."
+    RECONCILES "counter" "cloudsecrets_reconciles_total" ["kind", "result"] "Reconciles: done, waiting for the cloud, held up by a busy API server, failed, timed out or panicked."
+    PRESSURE "counter" "cloudsecrets_api_refusals_total" [] "Writes that the API server refused because it had too many requests (429)."
     AUTHORITIES "gauge" "cloudsecrets_authority_expiry_timestamp_seconds" ["authority"] "When the first certificate of a private authority expires that endpoints are verified by: a region's of dedicated KMS instances, or a store's own by its digest; seconds since 1970."
     EVENTS "counter" "cloudsecrets_events_total" ["fate"] "Kubernetes events: published, failed or dropped because there were too many."
     OBJECTS "gauge" "cloudsecrets_objects" ["kind", "namespace", "condition", "status", "reason"] "Objects by condition."
@@ -78,6 +79,7 @@ pub struct Metrics {
     secret_writes: IntCounterVec,
     status_writes: IntCounterVec,
     reconciles: IntCounterVec,
+    pressure: IntCounterVec,
     authorities: IntGaugeVec,
     events: IntCounterVec,
     objects: IntGaugeVec,
@@ -132,6 +134,7 @@ impl Metrics {
             secret_writes: counters(&registry, SECRET_WRITES)?,
             status_writes: counters(&registry, STATUS_WRITES)?,
             reconciles: counters(&registry, RECONCILES)?,
+            pressure: counters(&registry, PRESSURE)?,
             authorities: int_gauges(&registry, AUTHORITIES)?,
             events: counters(&registry, EVENTS)?,
             objects: int_gauges(&registry, OBJECTS)?,
@@ -141,6 +144,7 @@ impl Metrics {
         };
         // Shown from the start, so that the first one is seen to be one.
         metrics.fallbacks.with_label_values(&["kms"]);
+        metrics.pressure.with_label_values::<&str>(&[]);
         Ok(metrics)
     }
 
@@ -203,6 +207,11 @@ impl Metrics {
     /// A reconcile ended.
     pub fn reconciled(&self, kind: &str, result: &str) {
         self.reconciles.with_label_values(&[kind, result]).inc();
+    }
+
+    /// The API server refused a write because it had too many requests.
+    pub fn pressed(&self) {
+        self.pressure.with_label_values::<&str>(&[]).inc();
     }
 
     /// An event ended.

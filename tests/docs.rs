@@ -167,6 +167,20 @@ fn the_permissions_in_the_pages_are_those_of_the_chart() {
     };
     assert_eq!(rules_of(&install, "ClusterRole"), rules["cluster"]);
     assert_eq!(rules_of(&install, "Role"), rules["operatorNamespace"]);
+    let named = |name: &str| {
+        let found = install
+            .iter()
+            .find(|object| object["metadata"]["name"] == name);
+        found.unwrap()["rules"].clone()
+    };
+    let watched = named("external-cloud-secrets-watched");
+    assert_eq!(watched, rules["watchedNamespace"]);
+    let mut cluster = named("external-cloud-secrets-cluster-stores");
+    let mut labels = cluster.as_array_mut().unwrap().pop().unwrap();
+    assert_eq!(cluster, rules["clusterStores"]);
+    let names = labels.as_object_mut().unwrap().remove("resourceNames");
+    assert_eq!(names, Some(json!(["shop", "payments"])));
+    assert_eq!(json!([labels]), rules["namespaceLabels"]);
     let mut tokens = rules_of(&manifests(&page("README.md")), "Role");
     let names = tokens[0].as_object_mut().unwrap().remove("resourceNames");
     assert_eq!(names, Some(json!(["shop"])));

@@ -10,11 +10,13 @@ use external_cloud_secrets::clock::{Clock, SystemClock};
 use external_cloud_secrets::controller::external_cloud_secret::inputs::Inputs;
 use external_cloud_secrets::controller::external_cloud_secret::plan::Settlement;
 use external_cloud_secrets::controller::guard::guarded;
+use external_cloud_secrets::controller::pressure::Pressure;
 use external_cloud_secrets::credential::{
     AccessKey, Credentials, Environment, Exchange, Exchanger, Identity, Source, TokenMinter,
 };
 use external_cloud_secrets::digest::{DigestKey, Domain, KEY_BYTES};
 use external_cloud_secrets::http::{HttpClient, HttpOptions, Post};
+use external_cloud_secrets::metrics::Metrics;
 use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, Parameters};
 use external_cloud_secrets::provider::endpoint::{EndpointError, EndpointPolicy, Service};
 use external_cloud_secrets::provider::{Answer, CallError, Class, Detail, Edge, Fetched, Provider};
@@ -140,7 +142,8 @@ fn errors_quote_nothing() {
 #[tokio::test]
 async fn a_caught_panic_tells_nothing() {
     std::panic::set_hook(Box::new(|_| {}));
-    let outcome = guarded(async {
+    let calm = Pressure::new(Arc::new(Metrics::new().unwrap()));
+    let outcome = guarded(&calm, async {
         // Whatever the compiler thinks of it.
         assert!(std::env::args().count() == 0, "{MARK}-panic");
         unreachable!()

@@ -34,6 +34,15 @@ struct Rules {
     /// For each namespace whose service accounts the operator may act as, narrowed to their names.
     #[serde(default)]
     tokens: Vec<PolicyRule>,
+    /// For each namespace of an operator that serves some only, in the place of `cluster`.
+    #[serde(default)]
+    watched_namespace: Vec<PolicyRule>,
+    /// For such an operator that serves cluster stores too.
+    #[serde(default)]
+    cluster_stores: Vec<PolicyRule>,
+    /// For such an operator, narrowed to the names of its namespaces.
+    #[serde(default)]
+    namespace_labels: Vec<PolicyRule>,
 }
 
 /// An installed operator's identity.
@@ -53,17 +62,47 @@ pub struct OperatorAccount {
 impl Cluster {
     /// Creates `namespace` if need be, the operator's ServiceAccount in it and its roles.
     ///
-    /// `rbac_yaml` is one map of rule lists: `cluster`, `operatorNamespace` and `tokens`. Roles for the whole cluster carry
-    /// the namespace in their names, so that several operators can be installed side by side.
+    /// `rbac_yaml` is one map of rule lists, by where they hold: `cluster`, `operatorNamespace` and so on. Roles for the whole
+    /// cluster carry the namespace in their names, so that several operators can be installed side by side.
     pub async fn install_operator(
         &self,
         rbac_yaml: &str,
         namespace: &str,
     ) -> Result<OperatorAccount, Error> {
-        let rules: Rules = serde_saphyr::from_str(rbac_yaml).map_err(|error| Error::Yaml {
-            what: "the operator's rules".into(),
-            reason: error.to_string(),
-        })?;
+        let rules = parse(rbac_yaml)?;
+        let cluster = rules.cluster.clone();
+        self.install(rules, namespace, cluster).await
+    }
+
+    /// [`Cluster::install_operator`] for one that serves the namespaces `watched` only, which exist, and cluster stores only
+    /// where `cluster_stores` says so. Without them it has no rights in the whole cluster.
+    pub async fn install_narrow_operator(
+        &self,
+        rbac_yaml: &str,
+        namespace: &str,
+        watched: &[&str],
+        cluster_stores: bool,
+    ) -> Result<OperatorAccount, Error> {
+        let rules = parse(rbac_yaml)?;
+        let client = self.client()?;
+        for place in watched {
+            let name = format!("{OPERATOR}-{namespace}");
+            bind_in(&client, place, &name, &rules.watched_namespace, namespace).await?;
+        }
+        let mut cluster = Vec::new();
+        if cluster_stores {
+            cluster.extend(rules.cluster_stores.iter().cloned());
+            cluster.extend(named(&rules.namespace_labels, watched));
+        }
+        self.install(rules, namespace, cluster).await
+    }
+
+    async fn install(
+        &self,
+        rules: Rules,
+        namespace: &str,
+        cluster: Vec<PolicyRule>,
+    ) -> Result<OperatorAccount, Error> {
         let client = self.client()?;
         let account = json!({ "metadata": { "name": OPERATOR } });
         apply(
@@ -78,13 +117,15 @@ impl Cluster {
         .await?;
 
         let name = format!("{OPERATOR}-{namespace}");
-        let rule_list = json!({ "metadata": { "name": name }, "rules": rules.cluster });
-        apply(&Api::<ClusterRole>::all(client.clone()), rule_list).await?;
-        apply(
-            &Api::<ClusterRoleBinding>::all(client.clone()),
-            binding("ClusterRole", &name, namespace),
-        )
-        .await?;
+        if !cluster.is_empty() {
+            let rule_list = json!({ "metadata": { "name": name }, "rules": cluster });
+            apply(&Api::<ClusterRole>::all(client.clone()), rule_list).await?;
+            apply(
+                &Api::<ClusterRoleBinding>::all(client.clone()),
+                binding("ClusterRole", &name, namespace),
+            )
+            .await?;
+        }
         bind_in(
             &client,
             namespace,
@@ -157,16 +198,7 @@ impl OperatorAccount {
         namespace: &str,
         service_accounts: &[&str],
     ) -> Result<(), Error> {
-        let names: Vec<_> = service_accounts.iter().map(ToString::to_string).collect();
-        let rules: Vec<_> = self
-            .rules
-            .tokens
-            .iter()
-            .map(|rule| PolicyRule {
-                resource_names: Some(names.clone()),
-                ..rule.clone()
-            })
-            .collect();
+        let rules = named(&self.rules.tokens, service_accounts);
         let client = kubeconfig::client(&self.admin)?;
         bind_in(
             &client,
@@ -177,6 +209,23 @@ impl OperatorAccount {
         )
         .await
     }
+}
+
+fn parse(rbac_yaml: &str) -> Result<Rules, Error> {
+    serde_saphyr::from_str(rbac_yaml).map_err(|error| Error::Yaml {
+        what: "the operator's rules".into(),
+        reason: error.to_string(),
+    })
+}
+
+/// The rules, for objects of these names only.
+fn named(rules: &[PolicyRule], names: &[&str]) -> Vec<PolicyRule> {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let narrow = |rule: &PolicyRule| PolicyRule {
+        resource_names: Some(names.clone()),
+        ..rule.clone()
+    };
+    rules.iter().map(narrow).collect()
 }
 
 async fn bind_in(

@@ -265,6 +265,11 @@ impl ExternalCloudSecret {
 // === impl ExternalCloudSecretSpec ===
 
 impl ExternalCloudSecretSpec {
+    /// The stores that are named, in the order of the entries that are read from them.
+    pub fn stores(&self) -> impl Iterator<Item = &StoreRef> {
+        self.data.iter().filter_map(|entry| self.store_of(entry))
+    }
+
     /// The store that `entry` is read from: its own, else the object's. `None` only in an object
     /// that the API server should have refused.
     pub fn store_of<'a>(&'a self, entry: &'a DataEntry) -> Option<&'a StoreRef> {

@@ -23,10 +23,26 @@ pub const INPUTS_ANNOTATION: &str = "cloudsecrets.dev/inputs";
 /// Annotation on a managed Secret: when its data last changed.
 pub const CHANGED_AT_ANNOTATION: &str = "cloudsecrets.dev/changed-at";
 
-/// The Secret, in the operator's namespace, that holds the digest key.
+/// The Lease, in the operator's namespace, whose holder leads: one for the operators of each class.
+pub fn lease(class: Option<&str>) -> String {
+    const LEASE: &str = "external-cloud-secrets";
+    class.map_or_else(|| LEASE.to_owned(), |class| format!("{LEASE}-{class}"))
+}
+
+/// The Secret, in the operator's namespace, that holds the digest key. All classes share it, so that an
+/// object that goes over to another operator there needs no new digests.
 pub const DIGEST_KEY_SECRET: &str = "external-cloud-secrets-digest-key";
 
-/// The Lease, in the operator's namespace, whose holder leads.
-pub const LEASE: &str = "external-cloud-secrets";
 /// Annotation on the Lease: since when something was due, at the last renewal, and not done yet.
 pub const OVERDUE_ANNOTATION: &str = "cloudsecrets.dev/overdue-since";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_a_lease_of_its_own() {
+        assert_eq!(lease(None), "external-cloud-secrets");
+        assert_eq!(lease(Some("a")), "external-cloud-secrets-a");
+    }
+}

@@ -76,6 +76,15 @@ pub struct CloudSecretStoreSpec {
     /// Makes no cloud call through this store while true. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+
+    /// The operator that serves this store, and with it the objects that read through it: the one whose
+    /// --controller-class this is, at most 63 characters. Absent: the operator without a class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = validation::LABEL)
+    )]
+    pub controller: Option<String>,
 }
 
 /// What a store for many namespaces says.
@@ -145,6 +154,15 @@ pub struct ClusterCloudSecretStoreSpec {
     /// Makes no cloud call through this store while true. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+
+    /// The operator that serves this store, and with it the objects that read through it: the one whose
+    /// --controller-class this is, at most 63 characters. Absent: the operator without a class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = validation::LABEL)
+    )]
+    pub controller: Option<String>,
 
     /// Who may use this store, and for which keys. Any match admits. To admit every namespace, say
     /// `[{namespaceSelector: {}}]`. 1 to 64 conditions.
@@ -225,4 +243,10 @@ pub struct StoreStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+
+    /// The last value of the annotation cloudsecrets.dev/refresh for which everything was read anew
+    /// that is read through this store; of more than 64 bytes as sha256:DIGEST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub last_handled_refresh: Option<String>,
 }

@@ -10,11 +10,13 @@ use ring::rand::SystemRandom;
 use super::connection::{Connection, cluster_name, connect};
 use super::term::{Parts, Running, ended, parts};
 use super::{AppError, Shown, Stop};
-use crate::api::StoreKind;
+use crate::api::names;
 use crate::args::RunArgs;
 use crate::clock::{Clock, SystemClock};
 use crate::controller::caches::{Caches, Writers};
 use crate::controller::digest_key::{self, DigestKeyError};
+use crate::controller::pressure::Pressure;
+use crate::controller::scope::Scope;
 use crate::controller::store::resolve::Rules;
 use crate::controller::watch;
 use crate::credential::{Environment, Surroundings};
@@ -43,6 +45,8 @@ pub(super) struct Base {
     pub surroundings: Surroundings,
     pub edge: Edge,
     pub metrics: Arc<Metrics>,
+    /// How the API server bears what is written; that outlasts a term.
+    pub pressure: Pressure,
     /// The hub's bounds.
     pub limits: Limits,
 }
@@ -68,11 +72,13 @@ impl Base {
         )?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let leadership = Leadership::new(Arc::clone(&clock));
+        let metrics = Arc::new(Metrics::new()?);
+        let pressure = Pressure::new(Arc::clone(&metrics));
         let Connection {
             client,
             ungated,
             namespace,
-        } = connect(&args, &leadership).await?;
+        } = connect(&args, &leadership, &pressure).await?;
         // Who could not lead for want of the key says so at once. Making it is for who leads.
         digest_key::find(&client, &namespace).await?;
         let random: Random = Arc::new(SystemRandom::new());
@@ -82,7 +88,8 @@ impl Base {
         };
         let environment: Vec<(String, String)> = environment.into_iter().collect();
         let me = process_name(&environment, &random)?;
-        let lease = Arc::new(KubernetesLease::new(ungated, &namespace));
+        let lease = names::lease(args.controller_class.as_deref());
+        let lease = Arc::new(KubernetesLease::new(ungated, &namespace, lease));
         let elector = Elector::new(lease, leadership.clone(), Arc::clone(&clock), me);
         let environment = Environment::new(environment);
         let surroundings = surroundings(&args, &environment, &clock, &leadership)?;
@@ -97,8 +104,11 @@ impl Base {
             ack_cluster: args.ack_cluster_id,
             cluster_name,
             operator_namespace: namespace,
+            scope: Scope::new(args.watch_namespaces, args.cluster_stores),
+            class: args.controller_class.into(),
         };
-        let (caches, writers) = Caches::new(client.clone());
+        let (caches, writers) =
+            Caches::new(client.clone(), rules.scope.clone(), rules.class.clone());
         let base = Self {
             client,
             caches,
@@ -107,7 +117,8 @@ impl Base {
             environment,
             surroundings,
             edge,
-            metrics: Arc::new(Metrics::new()?),
+            metrics,
+            pressure,
             limits: Limits {
                 quota_share: args.quota_share,
                 held_bytes: args.value_memory,
@@ -196,12 +207,8 @@ impl Base {
         };
         let serve = async move { drop(server.serve(Arc::new(shown)).await) };
         let caches = || Arc::clone(&self.caches);
-        let namespaced = watch::stores(caches(), writers.namespaced, StoreKind::CloudSecretStore);
-        let cluster = watch::stores(
-            caches(),
-            writers.cluster,
-            StoreKind::ClusterCloudSecretStore,
-        );
+        let namespaced = watch::stores(caches(), writers.namespaced);
+        let cluster = watch::cluster_stores(caches(), writers.cluster);
         parts([
             ("the HTTP server", serve.boxed()),
             ("the watch of Secrets", watch::secrets(caches()).boxed()),

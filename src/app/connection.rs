@@ -10,6 +10,7 @@ use kube::{Api, Client, Config};
 use super::AppError;
 use crate::args::RunArgs;
 use crate::controller::named::WATCH_SECONDS;
+use crate::controller::pressure::{GiveWay, Pressure};
 use crate::controller::reason;
 use crate::lease::{Gate, Leadership};
 
@@ -20,7 +21,7 @@ const OUTSIDE_NAMESPACE: &str = "external-cloud-secrets";
 
 /// The ways to the API server, and the operator's namespace, which were seen to work.
 pub(super) struct Connection {
-    /// Writes only while this process leads.
+    /// Writes only while this process leads, and no more than the API server takes.
     pub client: Client,
     /// Writes always: for the Lease alone.
     pub ungated: Client,
@@ -31,6 +32,7 @@ pub(super) struct Connection {
 pub(super) async fn connect(
     args: &RunArgs,
     leadership: &Leadership,
+    pressure: &Pressure,
 ) -> Result<Connection, AppError> {
     let mut config = Config::infer().await.map_err(|_| unusable())?;
     config.connect_timeout = Some(Duration::from_secs(5));
@@ -54,13 +56,25 @@ pub(super) async fn connect(
     };
     let client = || ClientBuilder::try_from(config.clone());
     let failed = |error: kube::Error| unreachable(reason(&error));
-    let gate = Gate(leadership.clone());
     let ungated = client().map_err(failed)?.build();
-    let client = client().map_err(failed)?.with_layer(&gate).build();
+    let client = client().map_err(failed)?;
+    let client = client.with_layer(&GiveWay(pressure.clone()));
+    // Around the other, so that what waits to be let through ends with the leadership too.
+    let client = client.with_layer(&Gate(leadership.clone())).build();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let found = tokio::time::timeout(FIRST_ANSWER, namespaces.get_metadata_opt(&namespace)).await;
     match found {
         Err(_) => Err(unreachable("no answer within 10 s".to_owned())),
+        // Whoever serves some namespaces only may not be allowed to look.
+        Ok(Err(kube::Error::Api(status)))
+            if status.code == 403 && !args.watch_namespaces.is_empty() =>
+        {
+            Ok(Connection {
+                client,
+                ungated,
+                namespace,
+            })
+        }
         Ok(Err(error)) => Err(unreachable(reason(&error))),
         Ok(Ok(None)) => Err(AppError::NoNamespace(namespace)),
         Ok(Ok(Some(_))) => Ok(Connection {

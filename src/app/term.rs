@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::base::Base;
 use super::{AppError, Stop};
-use crate::controller::context::{Context, Turns, Wakers};
+use crate::controller::context::{Context, Wakers};
 use crate::controller::dependency::Dependencies;
 use crate::controller::event::Events;
 use crate::controller::external_cloud_secret::memory::Memories;
@@ -21,7 +21,9 @@ use crate::controller::run::{self, Woken};
 use crate::controller::store::reachability;
 use crate::controller::store::resolve::Resolver;
 use crate::controller::store::root_key::RootKeys;
+use crate::controller::store::sweep::Sweeps;
 use crate::controller::token::TokenRequests;
+use crate::controller::turns::{KeyedTurns, Turns};
 use crate::controller::watch;
 use crate::credential::{Callers, CredentialCache, DiskFiles, Exchange};
 use crate::digest::DigestKey;
@@ -77,11 +79,13 @@ impl Running {
             credentials,
             key: key.clone(),
             clock: Arc::clone(clock),
+            pressure: base.pressure.clone(),
             metrics: Arc::clone(metrics),
             events,
             managed: Arc::clone(&base.caches.managed),
             named: Arc::clone(&named),
             namespaces: Arc::clone(&base.caches.namespaces),
+            objects: base.caches.objects.clone(),
             stores: base.caches.stores.clone(),
             resolver: Resolver {
                 rules: base.rules.clone(),
@@ -95,6 +99,8 @@ impl Running {
             wakers: Wakers { objects, stores },
             verifications: Turns::every(Duration::from_millis(50)),
             looks: Turns::every(Duration::from_millis(10)),
+            refreshes: KeyedTurns::bursts(Duration::from_millis(200), 50),
+            sweeps: Sweeps::default(),
             alive,
         });
         base.caches.serve(&context);

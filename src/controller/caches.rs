@@ -6,11 +6,13 @@ use kube::{Client, Resource, ResourceExt};
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::reflector::{self, Store};
 
-use super::census::Cache;
+use super::census::{Cache, Served};
+use super::class::Class;
 use super::context::{Context, Namespaces, Stores};
 use super::dependency::StoreId;
 use super::managed::ManagedSecrets;
 use super::run::Guarded;
+use super::scope::Scope;
 use super::watch::Filled;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind};
 use crate::metrics::Census;
@@ -20,6 +22,10 @@ use crate::refresh::ObjectKey;
 pub struct Caches {
     /// The API server.
     pub client: Client,
+    /// The namespaces that are watched.
+    pub scope: Scope,
+    /// The class of what this operator serves, and hence counts.
+    class: Class,
     /// The objects.
     pub objects: Store<Guarded<ExternalCloudSecret>>,
     /// The stores.
@@ -47,13 +53,16 @@ pub struct Writers {
 // === impl Caches ===
 
 impl Caches {
-    /// Empty ones of what is behind `client`.
-    pub fn new(client: Client) -> (Arc<Self>, Writers) {
+    /// Empty ones of what is behind `client` in `scope`, of which the operator of `class` serves its
+    /// own.
+    pub fn new(client: Client, scope: Scope, class: Class) -> (Arc<Self>, Writers) {
         let (objects, objects_writer) = reflector::store();
         let (namespaced, namespaced_writer) = reflector::store();
         let (cluster, cluster_writer) = reflector::store();
         let caches = Self {
             client,
+            scope,
+            class,
             objects,
             stores: Stores {
                 namespaced,
@@ -97,10 +106,12 @@ impl Caches {
 
     /// Those who count what is in the caches.
     pub fn census(&self) -> [Box<dyn Census>; 3] {
+        let (stores, class) = (self.stores.clone(), self.class.clone());
+        let served = Served { stores, class };
         [
-            Box::new(Cache(self.objects.clone())),
-            Box::new(Cache(self.stores.namespaced.clone())),
-            Box::new(Cache(self.stores.cluster.clone())),
+            Box::new(Cache(self.objects.clone(), served.clone())),
+            Box::new(Cache(self.stores.namespaced.clone(), served.clone())),
+            Box::new(Cache(self.stores.cluster.clone(), served)),
         ]
     }
 }

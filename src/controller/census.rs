@@ -5,19 +5,35 @@ use kube::ResourceExt;
 use kube::core::DeserializeGuard;
 use kube_runtime::reflector::Store;
 
+use super::class::Class;
+use super::context::Stores;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use crate::metrics::{Census, Counts};
 
 /// A kind whose objects have conditions.
-pub trait Conditioned {
+pub trait Conditioned: Sized {
     /// The kind's name.
     const KIND: &'static str;
     /// The conditions in the object's status.
     fn conditions(&self) -> &[Condition];
+    /// Whether the object is this operator's and not that of another class.
+    fn is_served(&self, served: &Served) -> bool;
+}
+
+/// What is needed to tell whose an object is.
+#[derive(Clone)]
+pub struct Served {
+    /// The stores.
+    pub stores: Stores,
+    /// The operator's class.
+    pub class: Class,
 }
 
 /// One kind's cache.
-pub struct Cache<K: kube::Resource<DynamicType = ()> + 'static>(pub Store<DeserializeGuard<K>>);
+pub struct Cache<K: kube::Resource<DynamicType = ()> + 'static>(
+    pub Store<DeserializeGuard<K>>,
+    pub Served,
+);
 
 impl Conditioned for ExternalCloudSecret {
     const KIND: &'static str = "ExternalCloudSecret";
@@ -25,6 +41,9 @@ impl Conditioned for ExternalCloudSecret {
         self.status
             .as_ref()
             .map_or(&[], |status| &status.conditions)
+    }
+    fn is_served(&self, served: &Served) -> bool {
+        served.stores.serve(self, &served.class)
     }
 }
 
@@ -35,6 +54,9 @@ impl Conditioned for CloudSecretStore {
             .as_ref()
             .map_or(&[], |status| &status.conditions)
     }
+    fn is_served(&self, served: &Served) -> bool {
+        Class::from(self.spec.controller.clone()) == served.class
+    }
 }
 
 impl Conditioned for ClusterCloudSecretStore {
@@ -43,6 +65,9 @@ impl Conditioned for ClusterCloudSecretStore {
         self.status
             .as_ref()
             .map_or(&[], |status| &status.conditions)
+    }
+    fn is_served(&self, served: &Served) -> bool {
+        Class::from(self.spec.controller.clone()) == served.class
     }
 }
 
@@ -53,9 +78,15 @@ where
     fn count(&self, counts: &mut Counts<'_>) {
         for object in self.0.state() {
             let Ok(object) = &object.0 else {
-                counts.undecodable(K::KIND);
+                // Whose it is cannot be told: the operator without a class tells of it.
+                if !self.1.class.is_named() {
+                    counts.undecodable(K::KIND);
+                }
                 continue;
             };
+            if !object.is_served(&self.1) {
+                continue;
+            }
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             for condition in object.conditions() {
                 let (type_, status) = (&condition.type_, &condition.status);

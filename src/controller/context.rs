@@ -4,24 +4,28 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kube::core::DeserializeGuard;
 use kube::{Client, Resource, ResourceExt};
 use kube_runtime::reflector::{ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
+use super::class::Class;
 use super::dependency::{Dependencies, Dependency, Dependent, StoreId};
 use super::event::Events;
 use super::external_cloud_secret::memory::Memories;
 use super::managed::ManagedSecrets;
 use super::named::NamedObjects;
+use super::pressure::Pressure;
 use super::store::resolve::Resolver;
 use super::store::root_key::RootKeys;
+use super::store::sweep::Sweeps;
 use super::store::view::AnyStore;
-use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
+use super::turns::{KeyedTurns, Turns};
+use crate::api::{
+    CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, StoreRef,
+};
 use crate::clock::Clock;
 use crate::credential::CredentialCache;
 use crate::digest::DigestKey;
@@ -40,6 +44,8 @@ pub struct Context {
     pub key: DigestKey,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
+    /// How the API server bears what is written.
+    pub pressure: Pressure,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is told to users.
@@ -50,6 +56,8 @@ pub struct Context {
     pub named: Arc<NamedObjects>,
     /// Namespace labels.
     pub namespaces: Arc<Namespaces>,
+    /// The objects.
+    pub objects: Store<DeserializeGuard<ExternalCloudSecret>>,
     /// The stores.
     pub stores: Stores,
     /// From stores to origins.
@@ -66,11 +74,15 @@ pub struct Context {
     pub verifications: Turns,
     /// See `verifications`.
     pub looks: Turns,
+    /// Turns for refreshes that people ask for.
+    pub refreshes: KeyedTurns,
+    /// Refreshes of whole stores.
+    pub sweeps: Sweeps,
     /// Dropped with this, hence when the last reconcile of the term has ended.
     pub alive: oneshot::Sender<()>,
 }
 
-/// The stores as they are watched.
+/// The stores as they are watched. Cloning shares them.
 #[derive(Clone)]
 pub struct Stores {
     /// Of their own namespaces.
@@ -91,13 +103,6 @@ pub struct Wakers {
 /// The labels of namespaces.
 #[derive(Debug, Default)]
 pub struct Namespaces(Mutex<HashMap<String, BTreeMap<String, String>>>);
-
-/// Hands out turns at a steady pace.
-#[derive(Debug)]
-pub struct Turns {
-    pace: Duration,
-    next: Mutex<Option<Instant>>,
-}
 
 /// Notices which objects of a watch really changed.
 #[derive(Debug)]
@@ -132,23 +137,58 @@ impl Context {
         self.dependencies.remove(&Dependent::Object(object.clone()));
     }
 
+    /// Whether this operator serves `object`, and not one of another class.
+    pub fn serves(&self, object: &ExternalCloudSecret) -> bool {
+        self.stores.serve(object, &self.resolver.rules.class)
+    }
+
     /// The store `id`, if it exists and can be decoded.
     pub fn store(&self, id: &StoreId) -> Option<AnyStore> {
         match id.kind {
             StoreKind::CloudSecretStore => {
-                let found = self
-                    .stores
-                    .namespaced
-                    .get(&ObjectRef::new(&id.name).within(&id.namespace));
-                let store = found?.0.as_ref().ok()?.clone();
+                let store = self.stores.namespaced(id)?.0.as_ref().ok()?.clone();
                 Some(AnyStore::Namespaced(Arc::new(store)))
             }
             StoreKind::ClusterCloudSecretStore => {
-                let found = self.stores.cluster.get(&ObjectRef::new(&id.name));
-                let store = found?.0.as_ref().ok()?.clone();
+                let store = self.stores.cluster(id)?.0.as_ref().ok()?.clone();
                 Some(AnyStore::Cluster(Arc::new(store)))
             }
         }
+    }
+}
+
+// === impl Stores ===
+
+impl Stores {
+    /// Whether the operator of the class `own` serves `object`.
+    pub fn serve(&self, object: &ExternalCloudSecret, own: &Class) -> bool {
+        let namespace = object.namespace().unwrap_or_default();
+        let class = |store: &StoreRef| self.class(&StoreId::of(store, &namespace));
+        Class::of_object(&object.spec, class) == *own
+    }
+
+    /// The class of the store `id`, if it exists and can be decoded.
+    fn class(&self, id: &StoreId) -> Option<Class> {
+        let controller = match id.kind {
+            StoreKind::CloudSecretStore => {
+                let store = self.namespaced(id)?;
+                store.0.as_ref().ok()?.spec.controller.clone()
+            }
+            StoreKind::ClusterCloudSecretStore => {
+                let store = self.cluster(id)?;
+                store.0.as_ref().ok()?.spec.controller.clone()
+            }
+        };
+        Some(controller.into())
+    }
+
+    fn namespaced(&self, id: &StoreId) -> Option<Arc<DeserializeGuard<CloudSecretStore>>> {
+        let place = ObjectRef::new(&id.name).within(&id.namespace);
+        self.namespaced.get(&place)
+    }
+
+    fn cluster(&self, id: &StoreId) -> Option<Arc<DeserializeGuard<ClusterCloudSecretStore>>> {
+        self.cluster.get(&ObjectRef::new(&id.name))
     }
 }
 
@@ -173,26 +213,6 @@ impl Namespaces {
     pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(namespace).cloned()
-    }
-}
-
-// === impl Turns ===
-
-impl Turns {
-    /// One turn every `pace`.
-    pub fn every(pace: Duration) -> Self {
-        Self {
-            pace,
-            next: Mutex::default(),
-        }
-    }
-
-    /// Takes the next turn and says when it is.
-    pub fn take(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = next.map_or(now, |next| next.max(now));
-        *next = Some(turn + self.pace);
-        turn
     }
 }
 
@@ -264,22 +284,4 @@ pub fn fingerprint(thing: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     thing.hash(&mut hasher);
     hasher.finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn turns_come_at_a_steady_pace() {
-        let turns = Turns::every(Duration::from_secs(1));
-        let now = Instant::now();
-        let second = Duration::from_secs(1);
-        assert_eq!(
-            [turns.take(now), turns.take(now), turns.take(now)],
-            [now, now + second, now + 2 * second]
-        );
-        let later = now + Duration::from_mins(1);
-        assert_eq!(turns.take(later), later, "unused turns are not saved up");
-    }
 }

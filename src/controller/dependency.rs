@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::api::StoreKind;
+use crate::api::{StoreKind, StoreRef};
 use crate::refresh::ObjectKey;
 
 /// A store, by kind and place.
@@ -90,6 +90,24 @@ struct Index {
 enum Users {
     One(Arc<Dependent>),
     Many(BTreeSet<Arc<Dependent>>),
+}
+
+// === impl StoreId ===
+
+impl StoreId {
+    /// The store that `reference` means in an object of `namespace`.
+    pub fn of(reference: &StoreRef, namespace: &str) -> Self {
+        let kind = reference.kind();
+        let namespace = match kind {
+            StoreKind::CloudSecretStore => namespace,
+            StoreKind::ClusterCloudSecretStore => "",
+        };
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            name: reference.name.clone(),
+        }
+    }
 }
 
 // === impl Dependencies ===

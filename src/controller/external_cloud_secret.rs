@@ -6,6 +6,7 @@
 
 pub mod apply;
 mod failover;
+pub mod forced;
 pub mod gather;
 pub mod inputs;
 pub mod memory;

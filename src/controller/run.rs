@@ -121,6 +121,7 @@ async fn of_kind<K>(
                     namespace,
                     name,
                 };
+                context.sweeps.forget(&gone);
                 context.dependencies.remove(&Dependent::Store(gone));
             }
             std::future::ready(())
@@ -132,12 +133,21 @@ async fn reconcile_store(context: &Context, id: &StoreId) -> Action {
     let Some(store) = context.store(id) else {
         return Action::await_change();
     };
-    let outcome = guarded(store::reconcile::reconcile(context, &store)).await;
+    if store.class() != context.resolver.rules.class {
+        context.sweeps.forget(id);
+        return Action::await_change();
+    }
+    let outcome = guarded(
+        &context.pressure,
+        store::reconcile::reconcile(context, &store),
+    )
+    .await;
     context
         .metrics
         .reconciled(id.kind.as_str(), outcome.as_str());
     match outcome {
         Outcome::Ended(ended) => ended.action(),
+        Outcome::Busy(wait) => Action::requeue(wait),
         failed => {
             tracing::warn!(kind = id.kind.as_str(), name = id.name, outcome = ?failed, "store not reconciled");
             Action::requeue(Duration::from_secs(10))
@@ -187,6 +197,8 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
     let key = key_of(object);
     let object = match &object.0 {
         Ok(object) => object,
+        // Whose it is cannot be told.
+        Err(_) if context.resolver.rules.class.is_named() => return Action::await_change(),
         Err(invalid) => {
             // The error's text may quote the object, which may hold anything.
             let _ = invalid;
@@ -195,8 +207,15 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
             return Action::await_change();
         }
     };
-    let outcome = guarded(external_cloud_secret::reconcile::reconcile(context, object)).await;
+    let outcome = guarded(
+        &context.pressure,
+        external_cloud_secret::reconcile::reconcile(context, object),
+    )
+    .await;
     context.metrics.reconciled(KIND, outcome.as_str());
+    if let Outcome::Busy(wait) = outcome {
+        return Action::requeue(wait);
+    }
     let uid = object.uid().unwrap_or_default();
     let failures = context.memories.with(&key, &uid, |memory| {
         let failed = !matches!(outcome, Outcome::Ended(_));

@@ -10,4 +10,5 @@ pub mod reconcile;
 mod reference;
 pub mod resolve;
 pub mod root_key;
+pub mod sweep;
 pub mod view;

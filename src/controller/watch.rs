@@ -12,16 +12,20 @@ use kube::{Api, Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::reflector::ObjectRef;
 use kube_runtime::reflector::store::Writer;
-use kube_runtime::watcher::{self, Event, watcher};
+use kube_runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::caches::{Caches, key_of, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
 use super::run::Guarded;
-use crate::api::{ExternalCloudSecret, StoreKind, names};
+use super::scope::{self, Events};
+use crate::api::{
+    CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
+};
 use crate::refresh::ObjectKey;
 
 /// How often what nobody needs any more is let go.
@@ -81,10 +85,10 @@ fn config() -> watcher::Config {
 
 /// Watches the managed Secrets.
 pub async fn secrets(caches: Arc<Caches>) {
-    let api: Api<PartialObjectMeta<Secret>> = Api::all(caches.client.clone());
     let label = format!("{}={}", names::MANAGED_LABEL, names::MANAGED_VALUE);
-    let events = unmanaged(watcher(api, config().labels(&label)));
-    follow(events, "secrets", &caches.filled, |event| {
+    let config = config().labels(&label);
+    let events: Events<PartialObjectMeta<Secret>> = caches.scope.watch(&caches.client, &config);
+    follow(unmanaged(events), "secrets", &caches.filled, |event| {
         let changed = caches.managed.observe(event);
         let Some(context) = caches.context() else {
             return;
@@ -109,10 +113,14 @@ pub async fn secrets(caches: Arc<Caches>) {
 
 /// Watches the labels of namespaces.
 pub async fn namespaces(caches: Arc<Caches>) {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(caches.client.clone());
+    let events = if caches.scope.cluster_stores {
+        caches.scope.watch_namespaces(&caches.client, &config())
+    } else {
+        // Only the conditions of cluster stores ask for labels.
+        scope::nothing()
+    };
     let mut changes = Changes::default();
-    let events = unmanaged(watcher(api, config()));
-    follow(events, "namespaces", &caches.filled, |event| {
+    follow(unmanaged(events), "namespaces", &caches.filled, |event| {
         caches.namespaces.observe(event);
         let version = |namespace: &PartialObjectMeta<Namespace>| fingerprint(namespace.labels());
         let changed = changes.observe(event, ResourceExt::name_any, version);
@@ -126,26 +134,51 @@ pub async fn namespaces(caches: Arc<Caches>) {
     .await;
 }
 
-/// Watches the stores of one kind.
-pub async fn stores<K>(caches: Arc<Caches>, writer: Writer<Guarded<K>>, kind: StoreKind)
-where
+/// Watches the stores of namespaces.
+pub async fn stores(caches: Arc<Caches>, writer: Writer<Guarded<CloudSecretStore>>) {
+    let watched = caches.scope.watch(&caches.client, &config());
+    follow_stores(caches, watched, writer, StoreKind::CloudSecretStore).await;
+}
+
+/// Watches the stores of the cluster, where those are served.
+pub async fn cluster_stores(caches: Arc<Caches>, writer: Writer<Guarded<ClusterCloudSecretStore>>) {
+    let watched = if caches.scope.cluster_stores {
+        scope::watch(Api::all(caches.client.clone()), config())
+    } else {
+        scope::nothing()
+    };
+    follow_stores(caches, watched, writer, StoreKind::ClusterCloudSecretStore).await;
+}
+
+async fn follow_stores<K>(
+    caches: Arc<Caches>,
+    watched: Events<Guarded<K>>,
+    writer: Writer<Guarded<K>>,
+    kind: StoreKind,
+) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let what = match kind {
         StoreKind::CloudSecretStore => "stores",
         StoreKind::ClusterCloudSecretStore => "cluster stores",
     };
-    let api: Api<Guarded<K>> = Api::all(caches.client.clone());
-    let mut changes = Changes::default();
-    let events = pruned(watcher(api, config())).reflect(writer);
+    let (mut changes, mut requests) = (Changes::default(), Changes::default());
+    let events = pruned(watched).reflect(writer);
     follow(events, what, &caches.filled, |event| {
         let id = |store: &Guarded<K>| store_id(kind, store);
         let version =
             |store: &Guarded<K>| fingerprint(&(store.meta().uid.clone(), store.meta().generation));
         let changed = changes.observe(event, id, version);
+        let asked = requests.observe(event, id, |store| {
+            fingerprint(&store.annotations().get(names::REFRESH_ANNOTATION))
+        });
         let Some(context) = caches.context() else {
             return;
         };
+        // A refresh lets in by turns those who read through a store: here only the store is told.
+        for store in asked {
+            let _ = context.wakers.stores.send(store);
+        }
         for store in changed {
             // The store itself is looked at too: when it is gone, nobody else notices.
             let _ = context.wakers.stores.send(store.clone());
@@ -157,9 +190,9 @@ where
 
 /// Watches the objects.
 pub async fn objects(caches: Arc<Caches>, writer: Writer<Guarded<ExternalCloudSecret>>) {
-    let api: Api<Guarded<ExternalCloudSecret>> = Api::all(caches.client.clone());
+    let watched = caches.scope.watch(&caches.client, &config());
     let mut changes = Changes::default();
-    let events = pruned(watcher(api, config())).reflect(writer);
+    let events = pruned(watched).reflect(writer);
     let version = |object: &Guarded<ExternalCloudSecret>| {
         let meta = object.meta();
         let asked = object.annotations().get(names::REFRESH_ANNOTATION);
@@ -204,6 +237,9 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 context.named.retain(needed);
                 context.credentials.retain(&context.hub.identities());
                 context.memories.sweep();
+                let now = Instant::now();
+                context.refreshes.sweep(now);
+                context.events.sweep(now);
             }
         }
     }
@@ -233,9 +269,7 @@ async fn follow<K>(
 fn unmanaged<K: Resource + Clone>(
     events: impl Stream<Item = watcher::Result<Event<K>>>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> {
-    events
-        .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+    events.modify(|object| object.managed_fields_mut().clear())
 }
 
 /// Keeps what nobody reads out of the caches: most of an object's memory is its metadata.

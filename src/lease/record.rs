@@ -83,21 +83,25 @@ pub trait LeaseStore: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Record, ClaimError>>;
 }
 
-/// The Lease `external-cloud-secrets` in the operator's namespace.
-pub struct KubernetesLease(Api<Lease>);
+/// The Lease of a class in the operator's namespace.
+pub struct KubernetesLease {
+    api: Api<Lease>,
+    name: String,
+}
 
 // === impl KubernetesLease ===
 
 impl KubernetesLease {
-    /// The Lease in `namespace`. `client` may always write: its requests must pass no gate.
-    pub fn new(client: Client, namespace: &str) -> Self {
-        Self(Api::namespaced(client, namespace))
+    /// The Lease `name` in `namespace`. `client` may always write: its requests must pass no gate.
+    pub fn new(client: Client, namespace: &str, name: String) -> Self {
+        let api = Api::namespaced(client, namespace);
+        Self { api, name }
     }
 }
 
 impl LeaseStore for KubernetesLease {
     fn read(&self) -> BoxFuture<'_, Result<Option<Record>, String>> {
-        let found = self.0.get_opt(names::LEASE);
+        let found = self.api.get_opt(&self.name);
         async move {
             let found = found.await.map_err(|error| reason(&error))?;
             Ok(found.as_ref().map(Record::of))
@@ -112,11 +116,14 @@ impl LeaseStore for KubernetesLease {
     ) -> BoxFuture<'a, Result<Record, ClaimError>> {
         async move {
             let written = match version {
-                None => self.0.create(&PostParams::default(), &claim.lease()).await,
+                None => {
+                    let lease = claim.lease(&self.name);
+                    self.api.create(&PostParams::default(), &lease).await
+                }
                 Some(version) => {
                     let patch = claim.patch(version);
                     let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
-                    self.0.patch(names::LEASE, &params, &patch).await
+                    self.api.patch(&self.name, &params, &patch).await
                 }
             };
             match written {
@@ -158,12 +165,12 @@ impl Record {
 // === impl Claim ===
 
 impl Claim {
-    fn lease(&self) -> Lease {
+    fn lease(&self, name: &str) -> Lease {
         let overdue = self.overdue.map(|time| time.to_string());
         let annotations = overdue.map(|time| (names::OVERDUE_ANNOTATION.to_owned(), time));
         Lease {
             metadata: ObjectMeta {
-                name: Some(names::LEASE.to_owned()),
+                name: Some(name.to_owned()),
                 annotations: annotations.map(|one| BTreeMap::from([one])),
                 ..ObjectMeta::default()
             },

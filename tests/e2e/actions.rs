@@ -178,7 +178,7 @@ impl Scene<'_> {
         .await
     }
 
-    async fn store_status(&self, kind: &str, name: &str) -> (Option<i64>, StoreStatus) {
+    pub async fn store_status(&self, kind: &str, name: &str) -> (Option<i64>, StoreStatus) {
         let (meta, status) = if kind == "CloudSecretStore" {
             let api: Api<CloudSecretStore> = Api::namespaced(self.client.clone(), &self.namespace);
             let store = api.get(name).await.unwrap();

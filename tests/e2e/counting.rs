@@ -162,7 +162,11 @@ async fn a_thousand_references_cost_a_call_for_ten_parameters_or_twenty_secrets_
 
     // The first slots are uneven, because some were satisfied by the first reads.
     tokio::time::sleep(Duration::from_secs(2 * SECONDS)).await;
-    let before = last_events(&world).await;
+    let settled = last_events(&world).await;
+    let events = settled.since(&before).of("events");
+    println!("{events} events");
+    assert!(events < objects / 10, "{events} events");
+    let before = settled;
     world.cloud.reset_ledger();
     let counted = Duration::from_secs(SECONDS * (INTERVALS as u64 + 1) + 2);
     tokio::time::sleep(counted).await;

@@ -194,7 +194,7 @@ fn part_of_an_operator_that_panics() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime
         .block_on(external_cloud_secrets::app::run(
-            args,
+            *args,
             std::env::vars(),
             std::future::pending(),
         ))

@@ -72,5 +72,5 @@ impl Pair {
 
 /// The operators' Lease as it is.
 pub async fn lease(leases: &Api<Lease>) -> LeaseSpec {
-    leases.get(names::LEASE).await.unwrap().spec.unwrap()
+    leases.get(&names::lease(None)).await.unwrap().spec.unwrap()
 }

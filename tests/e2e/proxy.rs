@@ -1,7 +1,8 @@
-//! A server between two others: it passes everything on, remembers bodies, and spoils answers.
+//! A server between two others: it passes everything on, remembers it, and spoils or refuses answers.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// The longest body that is looked at.
 const LONGEST: usize = 8 << 20;
@@ -17,18 +19,36 @@ const LONGEST: usize = 8 << 20;
 /// What becomes of the body of an answer, if it is one to be spoilt.
 pub type Spoil = fn(&str) -> Option<String>;
 
+/// What becomes of an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate {
+    /// Its body is another.
+    Spoilt(Spoil),
+    /// The request is refused with 429 and this Retry-After, and not passed on.
+    TooMany(&'static str),
+}
+
+/// A stream was cut.
+#[derive(Debug, thiserror::Error)]
+#[error("cut")]
+struct Cut;
+
 /// Which answers are spoilt, and how often.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub method: Method,
     pub path: String,
     pub times: usize,
-    pub spoil: Spoil,
+    pub fate: Fate,
 }
 
-/// What was answered to one request, as far as that was not a stream.
+/// One request, and what was answered to it, as far as that was not a stream.
 #[derive(Debug, Clone)]
 pub struct Exchange {
+    pub at: Instant,
+    pub method: Method,
+    pub path: String,
+    pub status: StatusCode,
     pub answered: String,
 }
 
@@ -44,6 +64,8 @@ struct Shared {
     client: reqwest::Client,
     rules: Mutex<Vec<(Rule, usize)>>,
     seen: Mutex<Vec<Exchange>>,
+    /// How often all streams were cut.
+    cuts: watch::Sender<usize>,
 }
 
 impl Proxy {
@@ -61,6 +83,7 @@ impl Proxy {
             client: client.build().unwrap(),
             rules: Mutex::default(),
             seen: Mutex::default(),
+            cuts: watch::Sender::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -84,14 +107,28 @@ impl Proxy {
 
     /// Spoils so many answers to requests of this method whose path holds `path`.
     pub fn spoil(&self, method: Method, path: &str, times: usize, spoil: Spoil) {
+        self.add(method, path, times, Fate::Spoilt(spoil));
+    }
+
+    /// Refuses so many requests of this method whose path holds `path` as too many.
+    pub fn refuse(&self, method: Method, path: &str, times: usize, retry_after: &'static str) {
+        self.add(method, path, times, Fate::TooMany(retry_after));
+    }
+
+    fn add(&self, method: Method, path: &str, times: usize, fate: Fate) {
         let path = path.to_owned();
         let rule = Rule {
             method,
             path,
             times,
-            spoil,
+            fate,
         };
         self.shared.rules.lock().unwrap().push((rule, 0));
+    }
+
+    /// Cuts every stream that is open, in the middle.
+    pub fn cut_streams(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// How many answers the rules have spoilt, one number for each rule.
@@ -102,7 +139,7 @@ impl Proxy {
         rules.iter().map(count).collect()
     }
 
-    /// What has passed, apart from streams.
+    /// What has passed.
     pub fn seen(&self) -> Vec<Exchange> {
         self.shared.seen.lock().unwrap().clone()
     }
@@ -117,22 +154,50 @@ impl Drop for Proxy {
 }
 
 impl Shared {
-    fn spoil(&self, method: &Method, path: &str, text: &str) -> Option<String> {
+    /// What the first rule that fits makes of an answer.
+    fn apply<T>(
+        &self,
+        (method, path): (&Method, &str),
+        make: impl Fn(Fate) -> Option<T>,
+    ) -> Option<T> {
         let mut rules = self.rules.lock().unwrap();
-        let fits = |(rule, hits): &&mut (Rule, usize)| {
-            rule.method == method && path.contains(&rule.path) && *hits < rule.times
+        rules.iter_mut().find_map(|(rule, hits)| {
+            let fits = rule.method == method && path.contains(&rule.path) && *hits < rule.times;
+            let made = make(rule.fate).filter(|_| fits)?;
+            *hits += 1;
+            Some(made)
+        })
+    }
+
+    fn note(&self, asked: (Instant, Method, String), status: StatusCode, answered: &str) {
+        let (at, method, path) = asked;
+        let answered = answered.to_owned();
+        let exchange = Exchange {
+            at,
+            method,
+            path,
+            status,
+            answered,
         };
-        let (rule, hits) = rules.iter_mut().find(fits)?;
-        let spoilt = (rule.spoil)(text)?;
-        *hits += 1;
-        Some(spoilt)
+        self.seen.lock().unwrap().push(exchange);
     }
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().unwrap().to_string();
-    let asked = to_bytes(body, LONGEST).await.unwrap();
+    let asked = (Instant::now(), parts.method.clone(), path.clone());
+    let too_many = |fate| match fate {
+        Fate::TooMany(seconds) => Some(seconds),
+        Fate::Spoilt(_) => None,
+    };
+    if let Some(seconds) = shared.apply((&parts.method, &path), too_many) {
+        let refusal = StatusCode::TOO_MANY_REQUESTS;
+        shared.note(asked, refusal, "");
+        let text = "Too many requests, please try again later.";
+        return (refusal, [(header::RETRY_AFTER, seconds)], text).into_response();
+    }
+    let body = to_bytes(body, LONGEST).await.unwrap();
     let mut headers = parts.headers;
     for name in [
         header::CONNECTION,
@@ -145,7 +210,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         .client
         .request(parts.method.clone(), format!("{}{path}", shared.target))
         .headers(headers)
-        .body(asked.clone())
+        .body(body)
         .send()
         .await;
     let Ok(answer) = sent else {
@@ -153,21 +218,28 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     };
     let (status, headers) = (answer.status(), kept(answer.headers()));
     if path.contains("watch=") {
-        let chunks = stream::unfold(answer, |mut answer| async move {
-            let chunk = answer.chunk().await.transpose()?;
-            Some((chunk, answer))
+        shared.note(asked, status, "");
+        let both = (answer, shared.cuts.subscribe());
+        let chunks = stream::unfold(both, |(mut answer, mut cuts)| async move {
+            let chunk = tokio::select! {
+                chunk = answer.chunk() => chunk.map_err(|_| Cut).transpose()?,
+                _ = cuts.changed() => Err(Cut),
+            };
+            Some((chunk, (answer, cuts)))
         });
         return (status, headers, Body::from_stream(chunks)).into_response();
     }
     let Ok(mut text) = answer.text().await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    if let Some(spoilt) = shared.spoil(&parts.method, &path, &text) {
+    let spoilt = |fate| match fate {
+        Fate::Spoilt(spoil) => spoil(&text),
+        Fate::TooMany(_) => None,
+    };
+    if let Some(spoilt) = shared.apply((&parts.method, &path), spoilt) {
         text = spoilt;
     }
-    shared.seen.lock().unwrap().push(Exchange {
-        answered: text.clone(),
-    });
+    shared.note(asked, status, &text);
     (status, headers, text).into_response()
 }
 

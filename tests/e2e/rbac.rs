@@ -24,6 +24,9 @@ struct Rules {
     cluster: Vec<PolicyRule>,
     operator_namespace: Vec<PolicyRule>,
     tokens: Vec<PolicyRule>,
+    watched_namespace: Vec<PolicyRule>,
+    cluster_stores: Vec<PolicyRule>,
+    namespace_labels: Vec<PolicyRule>,
 }
 
 fn grants(
@@ -124,6 +127,18 @@ async fn the_operator_may_do_exactly_what_the_file_says() {
         everywhere.iter().chain(&tokens).chain(&own).find(starred),
         None
     );
+}
+
+#[test]
+fn an_operator_of_some_namespaces_has_the_same_permissions_where_it_has_any() {
+    let rules: Rules = serde_saphyr::from_str(RBAC).unwrap();
+    let parts = [
+        rules.watched_namespace,
+        rules.cluster_stores,
+        rules.namespace_labels,
+    ];
+    let narrow: BTreeSet<Grant> = parts.iter().flat_map(|part| table(part, &[])).collect();
+    assert_eq!(narrow, table(&rules.cluster, &[]));
 }
 
 /// The status code of a request made as the operator.

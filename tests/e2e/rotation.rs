@@ -94,6 +94,34 @@ async fn the_same_request_is_carried_out_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_any_length_is_carried_out_once_and_status_stays_small() {
+    let scene = Scene::new(World::shared().await, "lengthy").await;
+    scene.put("db", "canary-lengthy");
+    let object = scene.object("db", NEVER, &[("password", "db")]);
+    scene.apply(&object).await.unwrap();
+    scene.wait_settled("db").await;
+    let mut handled: Option<String> = None;
+    for end in ["1", "2"] {
+        let calls = scene.calls("db");
+        scene
+            .refresh("db", &format!("{}{end}", "x".repeat(200 << 10)))
+            .await;
+        let next = until("the request", SOON, async || {
+            let status = scene.objects().get("db").await.unwrap().status;
+            let now = status.unwrap_or_default().last_handled_refresh;
+            now.filter(|now| handled.as_ref() != Some(now)).ok_or(())
+        })
+        .await;
+        assert!(next.len() < 100, "{next}");
+        handled = Some(next);
+        let version = scene.version("db").await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(scene.calls("db"), calls + 1);
+        assert_eq!(scene.version("db").await, version);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_arrives_at_the_next_slot_with_one_write() {
     let scene = Scene::new(World::shared().await, "slot").await;
     scene.put("db", "canary-old");

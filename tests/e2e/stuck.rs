@@ -57,7 +57,7 @@ async fn who_leads_no_more_and_cannot_stop_ends() {
     let steal = json!({ "spec": { "holderIdentity": "somebody-else" } });
     let params = PatchParams::default();
     leases
-        .patch(names::LEASE, &params, &Patch::Merge(&steal))
+        .patch(&names::lease(None), &params, &Patch::Merge(&steal))
         .await
         .unwrap();
     let status = until("its end", LIMIT, async || {
@@ -100,7 +100,7 @@ fn part_of_an_operator_that_blocks() {
     tracing_subscriber::registry().with(BlockOnEvent).init();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let ended = runtime.block_on(app::run(args, std::env::vars(), std::future::pending()));
+    let ended = runtime.block_on(app::run(*args, std::env::vars(), std::future::pending()));
     std::process::exit(if matches!(ended, Err(AppError::Stuck)) {
         STUCK
     } else {

@@ -58,7 +58,8 @@ enum EntryError {
     Unasked(String),
 }
 
-/// Gathers what is known of `object`, and notes what it depends on.
+/// Gathers what is known of `object`, and notes what it depends on. `None` where another operator
+/// serves it.
 ///
 /// # Errors
 /// When the API server cannot be asked.
@@ -67,11 +68,18 @@ pub async fn gather(
     object: &ExternalCloudSecret,
     status: &ExternalCloudSecretStatus,
     blocked: bool,
-) -> Result<Gathered, Unasked> {
+) -> Result<Option<Gathered>, Unasked> {
     let namespace = object.namespace().unwrap_or_default();
     let key = ObjectKey::new(&namespace, &object.name_any());
     let target = key.beside(&object.target_name());
     let mut notes = Notes::of(&context.dependencies, Dependent::Object(key));
+    for store in object.spec.stores() {
+        notes.note(Dependency::Store(StoreId::of(store, &namespace)));
+    }
+    if !context.serves(object) {
+        notes.finish();
+        return Ok(None);
+    }
     notes.note(Dependency::Target(target.clone()));
     notes.note(Dependency::Namespace(namespace.clone()));
     let secret = secret(context, &target, blocked, &mut notes).await;
@@ -106,12 +114,12 @@ pub async fn gather(
     match (unasked, secret) {
         (Some(what), _) => Err(Unasked(what)),
         (None, Err(unasked)) => Err(unasked),
-        (None, Ok(secret)) => Ok(Gathered {
+        (None, Ok(secret)) => Ok(Some(Gathered {
             needs,
             places,
             elsewhere,
             secret,
-        }),
+        })),
     }
 }
 
@@ -156,16 +164,8 @@ async fn entry_need(
         return Err(problem(Reason::InvalidSpec, message));
     };
     let kind = reference.kind();
-    let id = StoreId {
-        kind,
-        namespace: match kind {
-            StoreKind::CloudSecretStore => namespace.clone(),
-            StoreKind::ClusterCloudSecretStore => String::new(),
-        },
-        name: reference.name.clone(),
-    };
+    let id = StoreId::of(reference, namespace);
     let what = format!("{} {}", kind.as_str(), reference.name);
-    notes.note(Dependency::Store(id.clone()));
     let looked = match stores.entry(id.clone()) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => {
@@ -182,6 +182,13 @@ async fn entry_need(
         }
     };
     let store = &looked.store;
+    if store.class() != context.resolver.rules.class {
+        let message = format!(
+            "data[{name}]: {what} is another operator's: all stores of an object have the same \
+             spec.controller"
+        );
+        return Err(problem(Reason::InvalidSpec, message));
+    }
     if let Some(conditions) = store.conditions() {
         // A namespace that is not seen yet is not one without labels: a selector may mean those.
         let labels = context.namespaces.labels(namespace);

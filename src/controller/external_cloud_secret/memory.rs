@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::forced::Forced;
 use crate::api::ExternalCloudSecretStatus;
 use crate::backoff::doubling;
 use crate::controller::guard;
@@ -40,6 +41,8 @@ pub struct Memory {
     pub blocked: bool,
     /// Other regions are being asked for what the first did not answer.
     pub asking_elsewhere: bool,
+    /// The refreshes that people ask for.
+    pub forced: Option<Box<Forced>>,
     /// Reconciles that failed in a row.
     pub failures: u32,
     /// The last status written, until the watch shows it.

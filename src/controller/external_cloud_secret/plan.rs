@@ -7,7 +7,6 @@ use super::ownership::{Ownership, SecretFacts};
 use super::place::EntryPlace;
 use super::problem::Problem;
 use super::render::render;
-use super::request::refresh_request;
 use crate::api::condition::{FRESH, READY, find_condition, is_true};
 use crate::api::{
     DataEntry, ExternalCloudSecret, ExternalCloudSecretSpec, ExternalCloudSecretStatus, Reason,
@@ -33,6 +32,8 @@ pub struct Facts<'a> {
     pub places: &'a [EntryPlace],
     /// The other regions are being asked for what the first did not answer.
     pub asking_elsewhere: bool,
+    /// Somebody asked for a refresh, and its turn has come.
+    pub forced: Option<u64>,
     /// The Secret of the target's name, as far as it is watched.
     pub secret: Option<&'a SecretFacts>,
     /// The object's references are others than the last time this process looked.
@@ -89,7 +90,7 @@ impl Facts<'_> {
         if let Some(problem) = self.standing_problem() {
             return Due::Report(Standing::Failed(problem));
         }
-        let forced = self.forced();
+        let forced = self.forced;
         let changed = self.status.observed_generation != self.object.metadata.generation;
         let fresh = is_true(&self.status.conditions, FRESH);
         let known = self.views.iter().all(|view| matches!(view, View::Fresh(_)));
@@ -261,17 +262,6 @@ impl Facts<'_> {
             View::Unknown | View::Fresh(_) => true,
         };
         self.secret.is_none() && self.views.iter().zip(self.places).all(may)
-    }
-
-    fn forced(&self) -> Option<u64> {
-        let wanted = refresh_request(self.object)?;
-        let handled = self.status.last_handled_refresh.as_deref();
-        (handled != Some(&*wanted)).then(|| {
-            let digest = self
-                .key
-                .digest(crate::digest::Domain::Phase, &[wanted.as_bytes()]);
-            digest.leading_u64()
-        })
     }
 
     fn ownership(&self, secret: &SecretFacts) -> Ownership {

@@ -8,16 +8,19 @@ use tokio::time::Instant;
 
 use super::apply;
 use super::failover;
+use super::forced::{Ask, Step};
 use super::gather::{Gathered, gather};
 use super::memory::Memory;
 use super::ownership::SecretFacts;
+use super::place::{Elsewhere, EntryPlace};
 use super::plan::{Due, Facts, Standing};
 use super::report::report;
+use super::request::open_request;
 use super::write::{Round, repairs, write};
 use crate::api::condition::{FRESH, is_true};
 use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus};
 use crate::controller::context::Context;
-use crate::refresh::{Joined, ObjectKey};
+use crate::refresh::{Join, Joined, ObjectKey};
 
 /// Why a reconcile has to be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +81,12 @@ pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Resul
     let mut memory = context.memories.with(&key, &uid, |memory| memory.clone());
     let status = latest_status(object, &mut memory);
     let gathered = gather(context, object, &status, memory.blocked).await?;
+    let Some(gathered) = gathered else {
+        // What this process knows of it goes stale while another operator serves it.
+        context.hub.unsubscribe(&key);
+        context.memories.forget(&key);
+        return Ok(Ended::Done);
+    };
     if gathered.secret.is_none() {
         memory.blocked = false;
     }
@@ -126,6 +135,12 @@ async fn settle(
         // A Secret that is there has nothing to expect of other regions.
         context.hub.leave(key, 1);
     }
+    let swept = context.sweeps.includes(key);
+    let step = if suspended || problem.is_some() {
+        Step::Rest
+    } else {
+        step(context, object, status, swept, memory)
+    };
     let views = context.hub.look(key);
     let verified = memory.verified.clone();
     let unclaimed = |secret: &SecretFacts| {
@@ -142,6 +157,7 @@ async fn settle(
         behind: context.hub.behind(key),
         places: &places,
         asking_elsewhere: memory.asking_elsewhere,
+        forced: step.reads(),
         secret: secret.as_deref(),
         moved: memory.moved,
         drifted: memory.drifted,
@@ -152,6 +168,10 @@ async fn settle(
     let round = match facts.due() {
         Due::Report(standing) => {
             give_up(context, key, memory);
+            if swept && step.wait().is_none() {
+                // What a store's refresh cannot read, it does not wait for.
+                context.sweeps.passed(key);
+            }
             Round::standing(standing)
         }
         Due::Look => return look(context, &facts, memory).await,
@@ -168,24 +188,12 @@ async fn settle(
                 }
                 return Ok(Ended::Again(wait));
             }
-            match context.hub.join(key, request) {
-                Joined::Pending => return Ok(Ended::Waiting),
-                Joined::Ready(answers) => {
-                    let asked = failover::ask(&context.hub, key, request, &elsewhere, answers);
-                    memory.asking_elsewhere = asked.is_none();
-                    let Some(mut asked) = asked else {
-                        return Ok(Ended::Waiting);
-                    };
-                    memory.moved = false;
-                    let settlement = facts.settle(&asked.answers);
-                    let values = asked.take_values();
-                    let only_missing = asked.has_stand_in();
-                    let round = write(context, &facts, settlement, values, only_missing, memory);
-                    let mut round = round.await?;
-                    read_at = asked.tell(&facts, &mut round);
-                    round
-                }
-            }
+            let fetched = fetch(context, &facts, key, request, &elsewhere, memory).await?;
+            let Some(fetched) = fetched else {
+                return Ok(Ended::Waiting);
+            };
+            read_at = fetched.1;
+            fetched.0
         }
     };
     let settled = round.standing == Standing::Settled;
@@ -204,11 +212,62 @@ async fn settle(
     // The Secret was not looked at since it was written by another process or changed by a hand.
     let seen = secret.as_ref().map(|facts| &*facts.resource_version);
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
-    Ok(match again {
-        Some(wait) => Ended::Again(wait),
-        None if unverified => Ended::Again(Duration::ZERO),
-        None => Ended::Done,
-    })
+    let again = again.or(unverified.then_some(Duration::ZERO));
+    let again = again.into_iter().chain(step.wait()).min();
+    Ok(again.map_or(Ended::Done, Ended::Again))
+}
+
+/// Gets the values and writes what they come to; says where they were read, if elsewhere. `None` while
+/// calls are under way.
+async fn fetch(
+    context: &Context,
+    facts: &Facts<'_>,
+    key: &ObjectKey,
+    request: Join,
+    elsewhere: &[Vec<Elsewhere>],
+    memory: &mut Memory,
+) -> Result<Option<(Round, Option<Vec<EntryPlace>>)>, Failed> {
+    let Joined::Ready(answers) = context.hub.join(key, request) else {
+        return Ok(None);
+    };
+    let asked = failover::ask(&context.hub, key, request, elsewhere, answers);
+    memory.asking_elsewhere = asked.is_none();
+    let Some(mut asked) = asked else {
+        return Ok(None);
+    };
+    memory.moved = false;
+    if memory.forced.as_mut().is_some_and(|forced| forced.end()) {
+        context.sweeps.passed(key);
+    }
+    let settlement = facts.settle(&asked.answers);
+    let values = asked.take_values();
+    let only_missing = asked.has_stand_in();
+    let round = write(context, facts, settlement, values, only_missing, memory);
+    let mut round = round.await?;
+    let read_at = asked.tell(facts, &mut round);
+    Ok(Some((round, read_at)))
+}
+
+/// What to do about refreshes that somebody asks for.
+fn step(
+    context: &Context,
+    object: &ExternalCloudSecret,
+    status: &ExternalCloudSecretStatus,
+    swept: bool,
+    memory: &mut Memory,
+) -> Step {
+    let request = open_request(object, status);
+    if request.is_none() && !swept && memory.forced.is_none() {
+        return Step::Rest;
+    }
+    let ask = Ask {
+        request: request.as_deref(),
+        swept,
+        new: matches!(status.observed_generation, None | Some(-1)),
+    };
+    let (namespace, now) = (object.namespace().unwrap_or_default(), Instant::now());
+    let take = || context.refreshes.take(&namespace, now);
+    memory.forced.get_or_insert_default().step(ask, now, take)
 }
 
 /// Gives up what was wanted of the hub. Whatever other regions were asked for is settled, or no longer
@@ -217,6 +276,7 @@ fn give_up(context: &Context, key: &ObjectKey, memory: &mut Memory) {
     context.hub.cancel(key);
     context.hub.leave(key, 1);
     memory.asking_elsewhere = false;
+    memory.forced.iter_mut().for_each(|forced| forced.give_up());
 }
 
 /// Looks whether the Secret still holds what was written, in its turn.

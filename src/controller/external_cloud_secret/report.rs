@@ -35,7 +35,7 @@ pub(super) async fn report(
         values: values.as_deref(),
         places,
         written: round.written,
-        handled_refresh: round.asked,
+        handled_refresh: memory.forced.as_ref().and_then(|forced| forced.done()),
     };
     let next = status::next(facts, &report, context.clock.now());
     if next == *facts.status {

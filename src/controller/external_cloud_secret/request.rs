@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::api::{ExternalCloudSecret, names};
+use kube::Resource;
+
+use crate::api::{ExternalCloudSecret, ExternalCloudSecretStatus, names};
 use crate::provider::hex::sha256_hex;
 
 /// The longest value that status repeats, in bytes. Annotations may have 256 KiB, and whatever is in
@@ -11,8 +13,8 @@ const LONGEST: usize = 64;
 
 /// The refresh that `object` asks for: the annotation's value, or where that is longer than 64 bytes
 /// what stands for it, which has more bytes than any shorter value.
-pub fn refresh_request(object: &ExternalCloudSecret) -> Option<Cow<'_, str>> {
-    let annotations = object.metadata.annotations.as_ref()?;
+pub fn refresh_request(object: &impl Resource) -> Option<Cow<'_, str>> {
+    let annotations = object.meta().annotations.as_ref()?;
     let value = annotations.get(names::REFRESH_ANNOTATION)?;
     if value.len() <= LONGEST {
         return Some(Cow::Borrowed(value));
@@ -21,6 +23,15 @@ pub fn refresh_request(object: &ExternalCloudSecret) -> Option<Cow<'_, str>> {
         "sha256:{}",
         sha256_hex(value.as_bytes())
     )))
+}
+
+/// The refresh that `object` asks for and `status` does not say was carried out.
+pub fn open_request<'a>(
+    object: &'a ExternalCloudSecret,
+    status: &ExternalCloudSecretStatus,
+) -> Option<Cow<'a, str>> {
+    let handled = status.last_handled_refresh.as_deref();
+    refresh_request(object).filter(|wanted| handled != Some(&**wanted))
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! An object's next status. Pure: it changes only when something happened, so that a steady state
 //! writes nothing.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -10,7 +8,6 @@ use super::inputs::AppliedDigest;
 use super::place::EntryPlace;
 use super::plan::{Facts, Standing};
 use super::problem::Problem;
-use super::request::refresh_request;
 use crate::api::condition::{
     FRESH, READY, STALLED, find_condition, is_true, remove_condition, set_condition, whole_seconds,
 };
@@ -33,8 +30,8 @@ pub struct Report<'a> {
     pub written: bool,
     /// A Secret that satisfies this generation exists now.
     pub satisfied: bool,
-    /// The refresh that a person asked for was carried out in this round.
-    pub handled_refresh: bool,
+    /// The last request for a refresh that was carried out.
+    pub handled_refresh: Option<&'a str>,
 }
 
 /// The status that follows from `facts` and `report`.
@@ -53,8 +50,8 @@ pub fn next(facts: &Facts<'_>, report: &Report<'_>, now: Timestamp) -> ExternalC
     if report.written {
         status.changed_time = Some(whole_seconds(now));
     }
-    if report.handled_refresh {
-        status.last_handled_refresh = refresh_request(object).map(Cow::into_owned);
+    if let Some(handled) = report.handled_refresh {
+        status.last_handled_refresh = Some(handled.to_owned());
     }
     set_ready(&mut status, report, generation, now);
     set_fresh(&mut status, report, generation, now);

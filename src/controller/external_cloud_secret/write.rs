@@ -22,8 +22,6 @@ pub(super) struct Round {
     pub written: bool,
     /// The Secret was written, be it only what it says about itself.
     pub wrote: bool,
-    /// The cloud was asked, or answered from what was read a moment ago.
-    pub asked: bool,
     /// A Secret that satisfies this generation is there.
     pub made: bool,
     /// The API server refused the Secret, which is tried again after this long.
@@ -40,7 +38,6 @@ impl Round {
             values: None,
             written: false,
             wrote: false,
-            asked: false,
             again: None,
         }
     }
@@ -78,17 +75,13 @@ pub(super) async fn write(
     drop(values);
     let (data, inputs) = match settlement {
         Settlement::Failed(problem) => {
-            return Ok(Round {
-                asked: true,
-                ..Round::standing(Standing::Failed(problem))
-            });
+            return Ok(Round::standing(Standing::Failed(problem)));
         }
         Settlement::Same => {
             context.hub.applied(&key, &digests);
             let round = Round::standing(Standing::Settled);
             return Ok(Round {
                 values: Some(seen),
-                asked: true,
                 ..round
             });
         }
@@ -127,7 +120,6 @@ pub(super) async fn write(
                 Some(lasting.ok_or(apply::WriteError::Passing(problem.message.clone()))?)
             };
             return Ok(Round {
-                asked: true,
                 again,
                 ..Round::standing(Standing::Failed(problem))
             });
@@ -151,7 +143,6 @@ pub(super) async fn write(
         values: Some(seen),
         written,
         wrote: true,
-        asked: true,
         again: None,
     })
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::reachability;
 use super::resolve::StoreError;
+use super::sweep;
 use super::view::AnyStore;
 use crate::api::condition::{REACHABLE, READY, find_condition, remove_condition, set_condition};
 use crate::api::{ConditionStatus, Reason, interval};
@@ -52,6 +53,9 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     let mut next = old.clone();
     let generation = store.meta().generation;
     next.observed_generation = generation;
+    let (handled, again) = sweep::advance(context, store, &old);
+    next.last_handled_refresh = handled;
+    let ended = again.map_or(Ended::Done, Ended::Again);
     let now = context.clock.now();
     set_condition(
         &mut next.conditions,
@@ -75,7 +79,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         None => drop(remove_condition(&mut next.conditions, REACHABLE)),
     }
     if next == old {
-        return Ok(Ended::Done);
+        return Ok(ended);
     }
     // Of exactly what was looked at, for another process may have written since.
     let (uid, version) = (&store.meta().uid, &store.meta().resource_version);
@@ -111,7 +115,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
                 .transition(store.reference(), good, reason.as_str(), &message);
         }
     }
-    Ok(Ended::Done)
+    Ok(ended)
 }
 
 /// What `Ready` says of `store`, which resolves to `resolved`.

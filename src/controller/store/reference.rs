@@ -59,6 +59,15 @@ impl Resolution<'_, '_> {
         }
     }
 
+    /// Refuses what is in a namespace that is not watched: it cannot be read there.
+    fn served(&self, field: &str, named: &Named) -> Result<(), StoreError> {
+        if self.resolver.rules.scope.includes(&named.namespace) {
+            return Ok(());
+        }
+        let problem = format!("{named} is in a namespace that is not among --watch-namespaces");
+        Err(invalid(field, problem))
+    }
+
     fn own_namespace(&self) -> Option<String> {
         let id = self.store.id();
         (id.kind == StoreKind::CloudSecretStore).then_some(id.namespace)
@@ -84,6 +93,7 @@ impl Resolution<'_, '_> {
             namespace,
             name: reference.name.clone(),
         };
+        self.served(field, &named)?;
         self.notes.note(Dependency::Named(named.clone()));
         let found = self.resolver.named.account(&named).await;
         let found = found.map_err(|_| StoreError::Unasked(named.to_string()))?;
@@ -101,6 +111,7 @@ impl Resolution<'_, '_> {
         named: &Named,
         key: &str,
     ) -> Result<SecretBytes, StoreError> {
+        self.served(field, named)?;
         self.notes.note(Dependency::Named(named.clone()));
         let content = self.resolver.named.content(named).await;
         let content = content.map_err(|_| StoreError::Unasked(named.to_string()))?;

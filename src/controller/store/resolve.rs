@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use super::view::AnyStore;
+use crate::controller::class::Class;
 use crate::controller::dependency::Notes;
 use crate::controller::named::NamedObjects;
+use crate::controller::scope::Scope;
 use crate::credential::Environment;
 use crate::digest::DigestKey;
 use crate::provider::Edge;
@@ -37,6 +39,10 @@ pub struct Rules {
     pub cluster_name: String,
     /// The operator's own namespace.
     pub operator_namespace: String,
+    /// The namespaces that are served.
+    pub scope: Scope,
+    /// The class of stores that are served, and of the objects that read through them.
+    pub class: Class,
 }
 
 /// Resolves stores.

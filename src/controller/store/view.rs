@@ -1,5 +1,6 @@
 //! Both kinds of stores as one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -10,7 +11,9 @@ use crate::api::{
     AuthSpec, CloudSecretStore, ClusterCloudSecretStore, LimitsSpec, ProviderSpec, SecretKeyRef,
     StoreCondition, StoreKind, StoreStatus,
 };
+use crate::controller::class::Class;
 use crate::controller::dependency::StoreId;
+use crate::controller::external_cloud_secret::request::refresh_request;
 
 /// A store of either kind.
 #[derive(Debug, Clone)]
@@ -110,11 +113,28 @@ impl AnyStore {
         .unwrap_or_default()
     }
 
+    /// The operator that serves it.
+    pub fn class(&self) -> Class {
+        let controller = match self {
+            Self::Namespaced(store) => &store.spec.controller,
+            Self::Cluster(store) => &store.spec.controller,
+        };
+        controller.clone().into()
+    }
+
     /// `spec.conditions` of a cluster store.
     pub fn conditions(&self) -> Option<&[StoreCondition]> {
         match self {
             Self::Namespaced(_) => None,
             Self::Cluster(store) => Some(&store.spec.conditions),
+        }
+    }
+
+    /// The refresh it asks for of everything that is read through it.
+    pub fn refresh_request(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Namespaced(store) => refresh_request(&**store),
+            Self::Cluster(store) => refresh_request(&**store),
         }
     }
 

@@ -6,6 +6,7 @@ mod settle;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use super::super::request::open_request;
 use super::*;
 use crate::api::{
     ConditionStatus, DataEntry, EntryStatus, ExternalCloudSecretSpec, RemoteRef, StoreRef, names,
@@ -194,6 +195,7 @@ impl Case {
             behind: self.behind,
             places: &self.places,
             asking_elsewhere: self.asking_elsewhere,
+            forced: open_request(&self.object, &status).map(|_| 1),
             secret: self.secret.as_ref(),
             moved: self.moved,
             drifted: self.drifted,

@@ -59,6 +59,7 @@ impl Life {
             behind: false,
             places: &[],
             asking_elsewhere: false,
+            forced: None,
             secret: None,
             moved: false,
             drifted: false,
@@ -104,7 +105,7 @@ fn settled() -> Report<'static> {
         places: places(),
         written: false,
         satisfied: true,
-        handled_refresh: false,
+        handled_refresh: None,
     }
 }
 

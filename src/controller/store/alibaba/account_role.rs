@@ -104,6 +104,8 @@ fn is_role(arn: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::class::Class;
+    use crate::controller::scope::Scope;
     use crate::provider::endpoint::EndpointPolicy;
 
     const PROVIDER: &str = "acs:ram::1:oidc-provider/ack-rrsa-c1";
@@ -119,6 +121,8 @@ mod tests {
             ack_cluster: cluster.map(str::to_owned),
             cluster_name: "c".to_owned(),
             operator_namespace: "o".to_owned(),
+            scope: Scope::default(),
+            class: Class::default(),
         }
     }
 

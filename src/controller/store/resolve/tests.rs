@@ -30,6 +30,8 @@ fn resolver(store_ambient: bool) -> Resolver {
             ack_cluster: None,
             cluster_name: "test".to_owned(),
             operator_namespace: "home".to_owned(),
+            scope: Scope::default(),
+            class: Class::default(),
         },
         environment: Environment::new([]),
         edge: Edge {

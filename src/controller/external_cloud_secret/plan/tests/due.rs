@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::super::super::request::refresh_request;
 use super::*;
 
 type Change = fn(&mut Case);
@@ -291,24 +292,6 @@ fn each_state_has_its_decision() {
     for (what, change, expected) in table {
         assert_eq!(Case::with(change).decision(), expected, "{what}");
     }
-}
-
-#[test]
-fn another_request_is_another_call() {
-    let token = |request: &str| {
-        let case = Case::with(|case| case.asked(request));
-        case.facts(|facts| match facts.due() {
-            Due::Fetch(join) => join.anew,
-            _ => None,
-        })
-    };
-    assert!(token("1").is_some());
-    assert_ne!(token("1"), token("2"));
-    assert_eq!(
-        token("1"),
-        token("1"),
-        "asking again while it runs is the same request"
-    );
 }
 
 #[test]
