@@ -167,10 +167,13 @@ fn the_permissions_in_the_pages_are_those_of_the_chart() {
     };
     assert_eq!(rules_of(&install, "ClusterRole"), rules["cluster"]);
     assert_eq!(rules_of(&install, "Role"), rules["operatorNamespace"]);
-    let mut tokens = rules_of(&manifests(&page("README.md")), "Role");
-    let names = tokens[0].as_object_mut().unwrap().remove("resourceNames");
-    assert_eq!(names, Some(json!(["shop"])));
-    assert_eq!(tokens, rules["tokens"]);
+    let kms: Value = serde_saphyr::from_str(&page("examples/kms/role.yaml")).unwrap();
+    for (shown, account) in [(manifests(&page("README.md")), "shop"), (vec![kms], "pay")] {
+        let mut tokens = rules_of(&shown, "Role");
+        let names = tokens[0].as_object_mut().unwrap().remove("resourceNames");
+        assert_eq!(names, Some(json!([account])));
+        assert_eq!(tokens, rules["tokens"]);
+    }
 }
 
 #[test]
