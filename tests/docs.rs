@@ -16,10 +16,11 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 6] = [
+const OTHER_FLAGS: [&str; 7] = [
     "dry-run",
     "for",
     "overwrite",
+    "quota-share",
     "release",
     "test",
     "workspace",

@@ -130,6 +130,25 @@ impl Operator {
         Ok(self.process.check()?)
     }
 
+    /// Gives what `work` gives, if that comes before the operator's end.
+    ///
+    /// # Errors
+    /// Those of `work`; how the operator ended, and its last words.
+    pub async fn during<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let end = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                if let Err(end) = self.check() {
+                    return end;
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            end = end => Err(end),
+        }
+    }
+
     /// The CPU time it has used.
     ///
     /// # Errors

@@ -207,7 +207,7 @@ mod tests {
         keys(&contract, "", &mut wanted);
         keys(&empty, "", &mut found);
         assert_eq!(found, wanted);
-        assert_eq!(wanted.len(), 51, "the check looked at every level");
+        assert_eq!(wanted.len(), 53, "the check looked at every level");
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl Run {
         };
         // What came before leaves events and a late slot or two behind.
         tokio::time::sleep(INTERVAL).await;
-        stage.world.quiet(&mut stage.operator).await?;
+        stage.operator.during(stage.world.quiet()).await?;
         if self.args.wants(Scenario::Restart) {
             (stage, report.restart) = scenario::restart(stage).await?;
         }

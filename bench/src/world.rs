@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::cloud::{Cloud, KEY_ID, KEY_SECRET, LATENCY, REGION};
 use crate::failure::{Failure, Result};
 use crate::observer::{OBJECTS, Observer};
-use crate::operator::{Operator, Program, Setup, last_lines};
+use crate::operator::{Program, Setup, last_lines};
 use crate::population::{self, Member, NAMESPACES, Population, Store};
 use crate::wait::until;
 
@@ -217,11 +217,10 @@ impl World {
     ///
     /// # Errors
     /// If there is no end to it, with what is being written.
-    pub async fn quiet(&self, operator: &mut Operator) -> Result<()> {
+    pub async fn quiet(&self) -> Result<()> {
         const LONGEST: Duration = Duration::from_mins(2);
         let mut before = self.writes().await?;
         until("the last write", LONGEST, async || {
-            operator.check().map_err(|Failure(reason)| reason)?;
             tokio::time::sleep(Duration::from_secs(3)).await;
             let now = self.writes().await.map_err(|Failure(reason)| reason)?;
             let earlier = std::mem::replace(&mut before, now.clone());

@@ -122,8 +122,9 @@ impl Series {
         let row = TOP + 4.0 + 16.0 * f64::from(u32::try_from(index).unwrap_or_default());
         let _ = writeln!(
             svg,
-            r#"<circle cx="{:.1}" cy="{row:.1}" r="3.5" fill="{colour}"/><text x="{:.1}" y="{:.1}">{}</text>"#,
-            LEFT + 12.0,
+            r#"<rect x="{:.1}" y="{:.1}" width="10" height="3" fill="{colour}"/><text x="{:.1}" y="{:.1}">{}</text>"#,
+            LEFT + 6.0,
+            row - 1.5,
             LEFT + 22.0,
             row + 4.0,
             self.name

@@ -26,9 +26,8 @@ pub async fn cold<'w>(
     let before = world.writes().await?;
     world.cloud.admin.reset_ledger().await?;
     let mut operator = Operator::start(&world.setup)?;
-    world.converged(population).await?;
+    operator.during(world.converged(population)).await?;
     let cpu = operator.cpu()?;
-    operator.check()?;
     let (calls, _) = world.cloud.calls(Store::Kms).await?;
     let writes = world.writes().await?.since(&before);
     let ended = world.observer.look(|seen| last(seen, population))?;

@@ -23,9 +23,9 @@ pub async fn settle(stage: &mut Stage<'_>) -> Result<()> {
         operator,
     } = stage;
     world.set_interval(population, INTERVAL_TEXT).await?;
-    world.converged(population).await?;
+    operator.during(world.converged(population)).await?;
     tokio::time::sleep(INTERVAL * 2).await;
-    world.quiet(operator).await
+    operator.during(world.quiet()).await
 }
 
 /// Makes populations and waits until they are routine.
@@ -41,10 +41,10 @@ pub async fn converge(
         world.make(population).await?;
     }
     for population in populations {
-        world.converged(population).await?;
+        operator.during(world.converged(population)).await?;
     }
     tokio::time::sleep(INTERVAL * 2).await;
-    world.quiet(operator).await
+    operator.during(world.quiet()).await
 }
 
 /// Measures an operator that has nothing to do but to look.

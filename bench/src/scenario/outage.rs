@@ -134,3 +134,58 @@ fn wrong(seen: &Seen, from: usize, old: &Contents, new: &Contents) -> u64 {
     wrong.extend(new.keys().filter(now));
     wrong.len() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::observer::SecretSeen;
+
+    fn holding(value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("password".to_owned(), value.to_owned())])
+    }
+
+    fn all_hold(value: &str) -> Contents {
+        ["tenant-0/a", "tenant-0/b"]
+            .map(|key| (key.to_owned(), holding(value)))
+            .into()
+    }
+
+    /// Two Secrets that hold the new value, after what `history` says of the first.
+    fn seen(history: &[BTreeMap<String, String>]) -> Seen {
+        let mut seen = Seen::default();
+        for key in ["tenant-0/a", "tenant-0/b"] {
+            let secret = SecretSeen {
+                first: Timestamp::UNIX_EPOCH,
+                last: Timestamp::UNIX_EPOCH,
+                data: holding("new"),
+            };
+            seen.secrets.insert(key.to_owned(), secret);
+        }
+        let first = history.iter().cloned();
+        seen.history = first.map(|data| ("tenant-0/a".to_owned(), data)).collect();
+        seen
+    }
+
+    #[test]
+    fn a_secret_that_went_from_old_to_new_was_never_wrong() {
+        let seen = seen(&[holding("old"), holding("new")]);
+        assert_eq!(wrong(&seen, 0, &all_hold("old"), &all_hold("new")), 0);
+    }
+
+    #[test]
+    fn a_secret_that_was_empty_for_a_moment_counts_once_although_it_is_right_now() {
+        let nothing = BTreeMap::new();
+        let seen = seen(&[nothing.clone(), holding("canary"), nothing, holding("new")]);
+        assert_eq!(wrong(&seen, 0, &all_hold("old"), &all_hold("new")), 1);
+        assert_eq!(wrong(&seen, 3, &all_hold("old"), &all_hold("new")), 0);
+    }
+
+    #[test]
+    fn a_secret_that_is_gone_is_wrong() {
+        let mut seen = seen(&[]);
+        seen.secrets.remove("tenant-0/b");
+        assert_eq!(wrong(&seen, 0, &all_hold("old"), &all_hold("new")), 1);
+    }
+}

@@ -19,6 +19,23 @@ struct Change<'m> {
     done: Timestamp,
 }
 
+// === impl Change ===
+
+impl Change<'_> {
+    /// The poll that returned the new value: the first that must have, else the first that may have, before the write.
+    fn seen_by(
+        &self,
+        polls: impl Iterator<Item = Timestamp>,
+        written: Timestamp,
+    ) -> Option<Timestamp> {
+        let polls: Vec<Timestamp> = polls
+            .filter(|at| (self.sent..=written).contains(at))
+            .collect();
+        let sure = polls.iter().find(|at| **at >= self.done);
+        sure.or(polls.first()).copied()
+    }
+}
+
 /// Changes one value of each of some objects, and waits for the polls that see them.
 ///
 /// # Errors
@@ -68,16 +85,11 @@ pub async fn rotate(stage: &mut Stage<'_>) -> Result<Latency> {
     let ledger = world.cloud.ledger(Store::Kms).await?;
     let mut millis = Vec::with_capacity(changes.len());
     for (change, written) in changes.iter().zip(arrived) {
-        let polls: Vec<Timestamp> = ledger
-            .asking(change.reference)
-            .map(|call| call.at)
-            .filter(|at| (change.sent..=written).contains(at))
-            .collect();
-        let sure = polls.iter().find(|at| **at >= change.done);
-        let poll = sure
-            .or(polls.first())
-            .ok_or_else(|| Failure(format!("no poll of {} was seen", change.reference)))?;
-        millis.push(written.duration_since(*poll).as_secs_f64() * 1_000.0);
+        let polls = ledger.asking(change.reference).map(|call| call.at);
+        let poll = change.seen_by(polls, written);
+        let poll =
+            poll.ok_or_else(|| Failure(format!("no poll of {} was seen", change.reference)))?;
+        millis.push(written.duration_since(poll).as_secs_f64() * 1_000.0);
     }
     Ok(latency("rotate", &millis))
 }
@@ -98,4 +110,34 @@ pub fn latency(what: &str, millis: &[f64]) -> Latency {
         at(100).unwrap_or_default(),
     ));
     latency
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::Population;
+
+    #[test]
+    fn the_poll_is_the_first_that_can_have_seen_the_change_and_not_a_later_one() {
+        let population = Population::distinct("x", Store::Kms, 1, "10s");
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        let change = Change {
+            member: &population.members[0],
+            reference: "canary",
+            sent: at(100),
+            done: at(110),
+        };
+        let seen_by = |polls: &[i64]| change.seen_by(polls.iter().map(|ms| at(*ms)), at(10_000));
+        assert_eq!(seen_by(&[50, 105, 5_000, 9_000]), Some(at(5_000)));
+        assert_eq!(
+            seen_by(&[50, 105]),
+            Some(at(105)),
+            "it was answered in between"
+        );
+        assert_eq!(
+            seen_by(&[50, 11_000]),
+            None,
+            "before the change, after the write"
+        );
+    }
 }
