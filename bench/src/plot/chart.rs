@@ -52,7 +52,7 @@ impl Chart {
             .filter(|series| !series.points.is_empty())
             .collect();
         let scale = Scale::of(&shown);
-        let (middle, bottom) = (WIDTH / 2.0, HEIGHT - BOTTOM);
+        let (middle, centre, bottom) = (WIDTH / 2.0, HEIGHT / 2.0, HEIGHT - BOTTOM);
         // Writing to a string cannot fail.
         let _ = writeln!(
             svg,
@@ -60,11 +60,10 @@ impl Chart {
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="{middle}" y="20" text-anchor="middle" font-size="14">{}</text>
 <text x="{middle}" y="{}" text-anchor="middle">{}</text>
-<text x="14" y="{}" text-anchor="middle" transform="rotate(-90 14 {0})">{}</text>"##,
+<text x="14" y="{centre}" text-anchor="middle" transform="rotate(-90 14 {centre})">{}</text>"##,
             self.title,
             HEIGHT - 10.0,
             self.x,
-            HEIGHT / 2.0,
             self.y
         );
         for value in ticks(scale.top) {
@@ -234,5 +233,6 @@ mod tests {
         };
         let svg = chart.svg();
         assert!(svg.contains("canary") && !svg.contains("NaN"), "{svg}");
+        assert!(svg.contains(r#"rotate(-90 14 160)">y</text>"#), "{svg}");
     }
 }
