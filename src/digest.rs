@@ -25,7 +25,7 @@ pub enum Domain {
     Inputs,
     /// The data of a Secret as written.
     Data,
-    /// Where in its interval a reference is refreshed.
+    /// A reference, and with it where in its interval it is refreshed.
     Phase,
 }
 

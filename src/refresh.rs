@@ -22,11 +22,13 @@ mod ladder;
 mod line;
 mod outage;
 mod park;
+mod reference;
 mod rounds;
 mod row;
 mod schedule;
 mod search;
 mod subscribe;
+mod subscriber;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -144,6 +146,21 @@ impl ObjectKey {
         Self {
             namespace: namespace.into(),
             name: name.into(),
+            rank: 0,
+        }
+    }
+
+    /// The key of what has the name `name` in the same namespace.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let same = *self.name == *name;
+        Self {
+            namespace: Arc::clone(&self.namespace),
+            name: if same {
+                Arc::clone(&self.name)
+            } else {
+                name.into()
+            },
             rank: 0,
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::{StoreKind, StoreRef};
 use crate::refresh::ObjectKey;
@@ -69,17 +70,26 @@ pub enum Dependent {
 pub struct Notes<'a> {
     index: &'a Dependencies,
     dependent: Dependent,
-    needs: BTreeSet<Dependency>,
+    needs: BTreeSet<Arc<Dependency>>,
 }
 
 /// The index.
 #[derive(Debug, Default)]
 pub struct Dependencies(Mutex<Index>);
 
+/// Both ways share what they name: with very many objects, most of it is known already.
 #[derive(Debug, Default)]
 struct Index {
-    needs: HashMap<Dependent, BTreeSet<Dependency>>,
-    needed_by: HashMap<Dependency, BTreeSet<Dependent>>,
+    /// What each one needs, sorted: a handful.
+    needs: HashMap<Arc<Dependent>, Vec<Arc<Dependency>>>,
+    needed_by: HashMap<Arc<Dependency>, Users>,
+}
+
+/// Those who depend on one thing: of a Secret that is one, of a store it may be all objects.
+#[derive(Debug)]
+enum Users {
+    One(Arc<Dependent>),
+    Many(BTreeSet<Arc<Dependent>>),
 }
 
 // === impl StoreId ===
@@ -104,30 +114,27 @@ impl StoreId {
 
 impl Dependencies {
     /// Replaces what `dependent` depends on.
+    #[cfg(test)]
     pub fn set(&self, dependent: Dependent, needs: BTreeSet<Dependency>) {
-        self.lock().set(dependent, needs);
-    }
-
-    /// Adds to what `dependent` depends on.
-    pub fn add(&self, dependent: &Dependent, need: Dependency) {
-        self.lock().add(dependent, need);
+        let needs = needs.into_iter().map(Arc::new).collect();
+        self.lock().set(&dependent, needs);
     }
 
     /// Forgets `dependent`.
     pub fn remove(&self, dependent: &Dependent) {
-        self.lock().set(dependent.clone(), BTreeSet::new());
+        self.lock().set(dependent, BTreeSet::new());
     }
 
     /// Those who depend on `dependency`.
     pub fn of(&self, dependency: &Dependency) -> Vec<Dependent> {
         let index = self.lock();
-        index
-            .needed_by
-            .get(dependency)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+        let users = index.needed_by.get(dependency);
+        users.map_or_else(Vec::new, Users::all)
+    }
+
+    /// Whether somebody depends on `dependency`.
+    pub fn has(&self, dependency: &Dependency) -> bool {
+        self.lock().needed_by.contains_key(dependency)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
@@ -163,52 +170,107 @@ impl<'a> Notes<'a> {
 
     /// Notes `need`, which is about to be looked at.
     pub fn note(&mut self, need: Dependency) {
-        self.index.add(&self.dependent, need.clone());
+        let need = self.index.lock().add(&self.dependent, need);
         self.needs.insert(need);
     }
 
     /// What was noted.
     #[cfg(test)]
     pub fn into_needs(self) -> BTreeSet<Dependency> {
-        self.needs
+        let needs = self.needs.iter();
+        needs.map(|need| Dependency::clone(need)).collect()
     }
 
     /// Forgets what was noted by an earlier look and not by this one.
     pub fn finish(self) {
-        self.index.set(self.dependent, self.needs);
+        self.index.lock().set(&self.dependent, self.needs);
     }
 }
 
 // === impl Index ===
 
 impl Index {
-    fn add(&mut self, dependent: &Dependent, need: Dependency) {
-        let needed_by = self.needed_by.entry(need.clone()).or_default();
-        needed_by.insert(dependent.clone());
-        self.needs
-            .entry(dependent.clone())
-            .or_default()
-            .insert(need);
+    /// Adds to what `dependent` needs; returns the need as it is kept.
+    fn add(&mut self, dependent: &Dependent, need: Dependency) -> Arc<Dependency> {
+        let dependent = kept(&self.needs, dependent.clone());
+        let need = kept(&self.needed_by, need);
+        self.enlist(&need, &dependent);
+        let needs = self.needs.entry(dependent).or_default();
+        if let Err(at) = needs.binary_search(&need) {
+            needs.insert(at, Arc::clone(&need));
+        }
+        need
     }
 
-    fn set(&mut self, dependent: Dependent, needs: BTreeSet<Dependency>) {
+    fn set(&mut self, dependent: &Dependent, needs: BTreeSet<Arc<Dependency>>) {
+        let dependent = kept(&self.needs, dependent.clone());
         let old = self.needs.remove(&dependent).unwrap_or_default();
-        for dependency in old.difference(&needs) {
-            if let Some(all) = self.needed_by.get_mut(dependency) {
-                all.remove(&dependent);
-                if all.is_empty() {
-                    self.needed_by.remove(dependency);
-                }
+        for dependency in old.iter().filter(|old| !needs.contains(*old)) {
+            if let Some(users) = self.needed_by.get_mut(dependency)
+                && users.strike(&dependent)
+            {
+                self.needed_by.remove(dependency);
             }
         }
-        for dependency in needs.difference(&old) {
-            self.needed_by
-                .entry(dependency.clone())
-                .or_default()
-                .insert(dependent.clone());
+        for dependency in &needs {
+            if old.binary_search(dependency).is_err() {
+                self.enlist(dependency, &dependent);
+            }
         }
         if !needs.is_empty() {
-            self.needs.insert(dependent, needs);
+            self.needs.insert(dependent, needs.into_iter().collect());
+        }
+    }
+
+    fn enlist(&mut self, dependency: &Arc<Dependency>, dependent: &Arc<Dependent>) {
+        if let Some(users) = self.needed_by.get_mut(dependency) {
+            users.enlist(dependent);
+        } else {
+            let users = Users::One(Arc::clone(dependent));
+            self.needed_by.insert(Arc::clone(dependency), users);
+        }
+    }
+}
+
+/// The key of `map` that equals `key`, else `key` itself.
+fn kept<K: Hash + Eq, V>(map: &HashMap<Arc<K>, V>, key: K) -> Arc<K> {
+    match map.get_key_value(&key) {
+        Some((kept, _)) => Arc::clone(kept),
+        None => Arc::new(key),
+    }
+}
+
+// === impl Users ===
+
+impl Users {
+    fn all(&self) -> Vec<Dependent> {
+        let clone = |user: &Arc<Dependent>| Dependent::clone(user);
+        match self {
+            Self::One(user) => vec![clone(user)],
+            Self::Many(users) => users.iter().map(clone).collect(),
+        }
+    }
+
+    fn enlist(&mut self, dependent: &Arc<Dependent>) {
+        match self {
+            Self::One(user) if user == dependent => {}
+            Self::One(user) => {
+                *self = Self::Many([Arc::clone(user), Arc::clone(dependent)].into());
+            }
+            Self::Many(users) => {
+                users.insert(Arc::clone(dependent));
+            }
+        }
+    }
+
+    /// Takes `dependent` out; says whether nobody is left.
+    fn strike(&mut self, dependent: &Dependent) -> bool {
+        match self {
+            Self::One(user) => **user == *dependent,
+            Self::Many(users) => {
+                users.remove(dependent);
+                users.is_empty()
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The Secrets that carry our label, as facts from a metadata watch. No data is kept or even seen.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_runtime::watcher::Event;
@@ -19,10 +19,11 @@ pub struct Writing(u64);
 
 #[derive(Debug, Default)]
 struct Known {
-    current: HashMap<ObjectKey, SecretFacts>,
-    by_controller: HashMap<String, BTreeSet<ObjectKey>>,
-    listed: Option<HashMap<ObjectKey, SecretFacts>>,
-    written: HashMap<ObjectKey, (u64, Option<SecretFacts>)>,
+    current: HashMap<ObjectKey, Arc<SecretFacts>>,
+    /// By UID; most control one Secret.
+    by_controller: HashMap<Arc<str>, Vec<ObjectKey>>,
+    listed: Option<HashMap<ObjectKey, Arc<SecretFacts>>>,
+    written: HashMap<ObjectKey, (u64, Option<Arc<SecretFacts>>)>,
     last: u64,
 }
 
@@ -36,7 +37,7 @@ impl ManagedSecrets {
             Event::Apply(secret) => {
                 let key = key_of(secret.meta());
                 known.written.remove(&key);
-                known.put(key.clone(), SecretFacts::new(secret.meta()));
+                known.put(key.clone(), Arc::new(SecretFacts::new(secret.meta())));
                 vec![key]
             }
             Event::Delete(secret) => {
@@ -51,7 +52,8 @@ impl ManagedSecrets {
             }
             Event::InitApply(secret) => {
                 if let Some(listed) = known.listed.as_mut() {
-                    listed.insert(key_of(secret.meta()), SecretFacts::new(secret.meta()));
+                    let facts = Arc::new(SecretFacts::new(secret.meta()));
+                    listed.insert(key_of(secret.meta()), facts);
                 }
                 Vec::new()
             }
@@ -60,14 +62,14 @@ impl ManagedSecrets {
     }
 
     /// What is known of a Secret, the last write included.
-    pub fn get(&self, key: &ObjectKey) -> Option<SecretFacts> {
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<SecretFacts>> {
         let known = self.lock();
         let written = known.written.get(key).and_then(|(_, facts)| facts.as_ref());
         written.or_else(|| known.current.get(key)).cloned()
     }
 
     /// The Secrets whose controller has this UID.
-    pub fn controlled_by(&self, uid: &str) -> Vec<(ObjectKey, SecretFacts)> {
+    pub fn controlled_by(&self, uid: &str) -> Vec<(ObjectKey, Arc<SecretFacts>)> {
         let known = self.lock();
         let keys = known.by_controller.get(uid).into_iter().flatten();
         keys.filter_map(|key| Some((key.clone(), known.current.get(key)?.clone())))
@@ -86,6 +88,7 @@ impl ManagedSecrets {
     /// Ends a write with what the Secret is now.
     pub fn end(&self, key: &ObjectKey, writing: &Writing, facts: Option<SecretFacts>) {
         let mut known = self.lock();
+        let facts = facts.map(Arc::new);
         match known.written.get_mut(key) {
             Some((id, result)) if *id == writing.0 && facts.is_some() => *result = facts,
             Some((id, _)) if *id == writing.0 => {
@@ -114,13 +117,13 @@ impl ManagedSecrets {
 // === impl Known ===
 
 impl Known {
-    fn put(&mut self, key: ObjectKey, facts: SecretFacts) {
+    fn put(&mut self, key: ObjectKey, facts: Arc<SecretFacts>) {
         self.take(&key);
         if let Some((uid, _)) = facts.controller.as_ref().filter(|(uid, _)| !uid.is_empty()) {
-            self.by_controller
-                .entry(uid.clone())
-                .or_default()
-                .insert(key.clone());
+            let keys = self.by_controller.entry(Arc::clone(uid)).or_default();
+            // A vector's own first step is four.
+            keys.reserve_exact(1);
+            keys.push(key.clone());
         }
         self.current.insert(key, facts);
     }
@@ -129,13 +132,13 @@ impl Known {
         let Some(facts) = self.current.remove(key) else {
             return;
         };
-        let Some((uid, _)) = facts.controller else {
+        let Some((uid, _)) = &facts.controller else {
             return;
         };
-        if let Some(keys) = self.by_controller.get_mut(&uid) {
-            keys.remove(key);
+        if let Some(keys) = self.by_controller.get_mut(uid) {
+            keys.retain(|other| other != key);
             if keys.is_empty() {
-                self.by_controller.remove(&uid);
+                self.by_controller.remove(uid);
             }
         }
     }
@@ -184,7 +187,7 @@ mod tests {
     fn version(known: &ManagedSecrets) -> Option<String> {
         known
             .get(&ObjectKey::new("shop", "db"))
-            .map(|facts| facts.resource_version)
+            .map(|facts| facts.resource_version.to_string())
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl NamedObjects {
     /// The API server's.
     pub async fn account(self: &Arc<Self>, named: &Named) -> kube::Result<Option<AccountFacts>> {
         Ok(self.meta(named).await?.map(|meta| AccountFacts {
-            uid: meta.facts.uid,
+            uid: meta.facts.uid.into(),
             role_arn: meta.role_arn,
             role_name: meta.role_name,
         }))

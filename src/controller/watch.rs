@@ -95,10 +95,11 @@ pub async fn secrets(caches: Arc<Caches>) {
         };
         for secret in changed {
             let target = Dependency::Target(secret.clone());
-            if context.dependencies.of(&target).is_empty() {
+            if !context.dependencies.has(&target) {
                 // Nobody wants it any more: what a rename, or a late write of another process, left.
-                let owner = caches.managed.get(&secret).and_then(|facts| facts.owner);
-                let name = owner.as_ref().and_then(|owner| owner.split_once('/'));
+                let known = caches.managed.get(&secret);
+                let owner = known.as_ref().and_then(|facts| facts.owner.as_deref());
+                let name = owner.and_then(|owner| owner.split_once('/'));
                 if let Some((_, name)) = name.filter(|(place, _)| *place == &*secret.namespace) {
                     let owner = ObjectKey::new(&secret.namespace, name);
                     let _ = context.wakers.objects.send(owner);
@@ -231,9 +232,8 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 None => return,
             },
             _ = sweep.tick() => {
-                let needed = |named: &Named| {
-                    !context.dependencies.of(&Dependency::Named(named.clone())).is_empty()
-                };
+                let needed =
+                    |named: &Named| context.dependencies.has(&Dependency::Named(named.clone()));
                 context.named.retain(needed);
                 context.credentials.retain(&context.hub.identities());
                 context.memories.sweep();

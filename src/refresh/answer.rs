@@ -45,7 +45,6 @@ impl Table {
         } = departure;
         self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
-        self.moved = Some(now.at);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
         }
@@ -128,6 +127,7 @@ impl Table {
         };
         group.spend(spent.more, now);
         if let Some(line) = self.lines.get_mut(&group.line) {
+            line.moved = Some(now);
             line.budget.take(spent.more, now);
             if let Some(hint) = spent.throttled {
                 line.budget.throttled(hint, now);
@@ -191,7 +191,7 @@ impl Table {
                 .or_else(|| version.map(Arc::from)),
         });
         row.fetched = Some(now.at);
-        for subscriber in &row.subscribers {
+        for subscriber in row.subscribers.as_slice() {
             let differs = subscriber.applied != Some(held.digest);
             if differs || subscriber.seen_epoch != row.epoch {
                 self.wakes.insert(subscriber.object);
@@ -229,9 +229,9 @@ impl Table {
         };
         let sibling = |other: &&RowId| {
             let other = self.rows.get(*other);
-            other.is_some_and(|other| other.group == row.group && other.key.key == row.key.key)
+            other.is_some_and(|other| other.group == row.group && other.key.is_sibling_of(&row.key))
         };
-        let objects = row.subscribers.iter();
+        let objects = row.subscribers.as_slice().iter();
         let objects = objects.filter_map(|subscriber| self.objects.get(&subscriber.object));
         let siblings = objects.flat_map(|object| &object.rows).filter(sibling);
         for sibling in siblings.copied().collect::<Vec<RowId>>() {
@@ -250,7 +250,7 @@ impl Table {
         row.place = Place::Resting;
         row.exact = false;
         row.scheduled = Some(row.interval);
-        let due = match next_try(error, failures, row.interval) {
+        let due = match next_try(error, failures, row.interval.into()) {
             NextTry::NextSlot => {
                 let slot = row.slots().next_after_fetch(now.wall);
                 Some(now.at + until(now.wall, slot))
@@ -288,7 +288,7 @@ impl Table {
                 over: false,
             })
         };
-        for subscriber in &row.subscribers {
+        for subscriber in row.subscribers.as_slice() {
             if subscriber.seen_epoch != row.epoch {
                 self.wakes.insert(subscriber.object);
             }

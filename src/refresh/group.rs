@@ -171,7 +171,7 @@ impl Group {
         let most = provider.capabilities().batch.max(1);
         let sociable = |id: RowId| {
             rows.get(&id)
-                .is_some_and(|row| row.sociable(now) && provider.batchable(&row.key))
+                .is_some_and(|row| row.sociable(now) && provider.batchable(&row.key.asked()))
         };
         let first = loop {
             let id = self.lane(lane).pop_if(|_| true)?;

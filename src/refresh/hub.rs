@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use super::answer::{BatchResult, Spent};
 use super::call::{CallFailure, Caller, TRIES};
+use super::reference;
 use super::row::Held;
 use super::schedule::Gap;
-use super::subscribe::reference_parts;
 use super::table::{Departure, Limits, Now, Table};
 use super::{Join, Joined, MOST_REGIONS, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
@@ -45,8 +45,8 @@ pub struct HubFigures {
     pub due: usize,
     /// How long the oldest of them has been due.
     pub oldest_overdue: Duration,
-    /// How long something has been due while nothing left or came back. Rows whose identity or
-    /// endpoint failed are not due.
+    /// How long something has been due, and its budget allowed a call, while nothing of that budget
+    /// left or came back. Rows whose identity or endpoint failed are not due.
     pub stalled: Duration,
     /// Bytes of values that wait to be applied.
     pub held_bytes: usize,
@@ -261,7 +261,7 @@ impl Hub {
     }
 
     fn hold(&self, origin: &Origin, key: &RemoteKey, fetched: Fetched, sent: Instant) -> Arc<Held> {
-        let reference = reference_parts(origin, key);
+        let reference = reference::parts(origin, key);
         let mut parts: Vec<&[u8]> = reference.iter().map(Vec::as_slice).collect();
         parts.push(fetched.value.expose());
         let digest = self.key.digest(Domain::Value, &parts);

@@ -241,7 +241,7 @@ impl Table {
         match row.place {
             Place::Resting | Place::Ripe => Offer::Wanted,
             // Where a call that is under way left too early, the row is asked again after it.
-            Place::Queued | Place::InFlight { .. } => Offer::Awaited,
+            Place::Queued | Place::InFlight => Offer::Awaited,
         }
     }
 
@@ -275,7 +275,7 @@ impl Table {
         if !row.failure.as_deref().is_some_and(known) {
             match place {
                 Place::Resting | Place::Ripe => self.wait_for_endpoint(id, &error, now.at, now),
-                Place::Queued | Place::InFlight { .. } => {
+                Place::Queued | Place::InFlight => {
                     self.blame(id, &error, now.at, now);
                 }
             }

@@ -32,6 +32,8 @@ pub(super) struct Line {
     pub timers: BTreeSet<(Instant, GroupId)>,
     /// What the line is noted for in the agenda.
     pub noted: Option<Instant>,
+    /// When something left or came back last.
+    pub moved: Option<Instant>,
     /// Its place among lines that are noted for the same time.
     pub order: u64,
     /// The groups that have something in a lane, by the turn that the namespace in front of each had
@@ -83,6 +85,7 @@ impl Line {
             groups: BTreeSet::new(),
             timers: BTreeSet::new(),
             noted: None,
+            moved: None,
             order: 0,
             ready: Default::default(),
             parts: BTreeSet::new(),

@@ -195,7 +195,7 @@ impl Table {
         if let Some(outage) = endpoint.and_then(|endpoint| endpoint.outage.as_mut()) {
             outage.waiting.entry(group).or_default().insert(id);
         }
-        self.set_due(id, None, now.at);
+        self.put_due(id, None);
     }
 
     /// Lets the next call that finds out go now, because a person asked.
@@ -296,12 +296,12 @@ impl Table {
             if let Some(failure) = &mut row.failure {
                 failure.over = true;
             }
-            let spread = (row.interval / 2)
+            let spread = (Duration::from(row.interval) / 4)
                 .min(LONGEST_SPREAD)
                 .max(Duration::from_millis(1));
             let millis = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
-            let wait = Duration::from_millis(row.hash % millis.max(1));
-            self.set_due(id, Some(now + wait), now);
+            let wait = Duration::from_millis(row.hash() % millis.max(1));
+            self.put_due(id, Some(now + wait));
         }
         self.note_host(host, now);
     }
@@ -330,7 +330,7 @@ impl Table {
             let next = waiting().filter(later).chain(waiting()).find(waits);
             let resting = self.groups.get(&id)?.queue.first().map(|(_, row)| *row);
             let row = next.or(resting)?;
-            let object = self.rows.get(&row)?.subscribers.first()?.object;
+            let object = self.rows.get(&row)?.subscribers.as_slice().first()?.object;
             let namespace = &self.objects.get(&object)?.key.namespace;
             Some((row, Arc::clone(namespace)))
         })

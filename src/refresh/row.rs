@@ -7,9 +7,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::reference::KeptKey;
 use super::schedule::Slots;
+use super::subscriber::{Interval, Subscriber, Subscribers};
 use crate::digest::Digest;
-use crate::provider::{CallError, Class, Fetched, RemoteKey};
+use crate::provider::{CallError, Class, Fetched};
 
 /// The shortest time between two reads of a row that nobody asks for: the floor of intervals.
 const SOONEST: SignedDuration = SignedDuration::from_secs(10);
@@ -52,17 +54,6 @@ pub(super) struct Failure {
     pub over: bool,
 }
 
-/// What one object wants of one row.
-#[derive(Debug, Clone)]
-pub(super) struct Subscriber {
-    pub object: ObjectId,
-    pub interval: Duration,
-    /// The digest that is in the object's Secret.
-    pub applied: Option<Digest>,
-    /// The row's epoch when the object last looked.
-    pub seen_epoch: u32,
-}
-
 /// A fetched value on its way into Secrets. Its bytes count against the hub's bound until the last
 /// holder lets go.
 #[derive(Debug)]
@@ -86,15 +77,16 @@ pub(super) enum Place {
     /// In the fast lane, or in a part of a batch that failed.
     Queued,
     /// In a batch that has left.
-    InFlight { sent: Instant },
+    InFlight,
 }
 
 /// One distinct (identity, address, key, version, stage). There may be very many, so it is small.
 #[derive(Debug)]
 pub(super) struct Row {
     pub group: GroupId,
-    pub key: Arc<RemoteKey>,
-    pub hash: u64,
+    pub key: KeptKey,
+    /// By which the reference is known.
+    pub digest: Digest,
     pub seen: Option<Seen>,
     pub failure: Option<Box<Failure>>,
     /// Moves when the outcome changes its kind; subscribers that have not seen it are woken.
@@ -102,9 +94,9 @@ pub(super) struct Row {
     /// When it was last read well.
     pub fetched: Option<Instant>,
     /// The shortest interval anybody asked for.
-    pub interval: Duration,
+    pub interval: Interval,
     /// The interval that its due time was taken from.
-    pub scheduled: Option<Duration>,
+    pub scheduled: Option<Interval>,
     /// When it is due; absent when only a change can help.
     pub due: Option<Instant>,
     /// It is due because of something that happens then: a read before that would not do.
@@ -114,8 +106,7 @@ pub(super) struct Row {
     pub single_until: Option<Instant>,
     /// The last value, for a few seconds, while somebody may want it.
     pub value: Option<Arc<Held>>,
-    /// Sorted by object.
-    pub subscribers: Vec<Subscriber>,
+    pub subscribers: Subscribers,
     pub waiters: Vec<ObjectId>,
 }
 
@@ -165,35 +156,40 @@ impl Drop for Held {
 // === impl Row ===
 
 impl Row {
-    pub fn new(group: GroupId, key: Arc<RemoteKey>, hash: u64) -> Self {
+    pub fn new(group: GroupId, key: KeptKey, digest: Digest) -> Self {
         Self {
             group,
             key,
-            hash,
+            digest,
             seen: None,
             failure: None,
             epoch: 0,
             fetched: None,
-            interval: Duration::MAX,
+            interval: Interval::MAX,
             scheduled: None,
             due: None,
             exact: false,
             place: Place::Resting,
             single_until: None,
             value: None,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::none(),
             waiters: Vec::new(),
         }
     }
 
     pub fn slots(&self) -> Slots {
-        Slots::new(self.interval, self.hash)
+        Slots::new(self.interval.into(), self.hash())
+    }
+
+    /// By which rows are spread.
+    pub fn hash(&self) -> u64 {
+        self.digest.leading_u64()
     }
 
     /// When the row is read once more because the cloud rotates it at `next`: 1 to 5 s later, rows
     /// spread over that time, and not within 10 s of now.
     pub fn after_rotation(&self, next: Timestamp, now: Timestamp) -> Option<Timestamp> {
-        let wait = SignedDuration::from_millis(1_000 + i64::try_from(self.hash % 4_000).ok()?);
+        let wait = SignedDuration::from_millis(1_000 + i64::try_from(self.hash() % 4_000).ok()?);
         let then = next.checked_add(wait).ok().filter(|then| *then > now)?;
         // A cloud that always says "at once" is not read more often than anybody may ask for.
         Some(then.max(now.checked_add(SOONEST).ok()?))
@@ -221,44 +217,30 @@ impl Row {
     /// Whether everybody who needs the row holds the value of `digest`.
     pub fn is_applied(&self, digest: Digest) -> bool {
         let applied = |subscriber: &Subscriber| subscriber.applied == Some(digest);
-        self.subscribers.iter().all(applied)
-    }
-
-    pub fn subscriber(&mut self, object: ObjectId) -> Option<&mut Subscriber> {
-        let at = self.position(object).ok()?;
-        self.subscribers.get_mut(at)
+        self.subscribers.as_slice().iter().all(applied)
     }
 
     /// What the object holds of the row, as far as known.
     pub fn applied(&self, object: ObjectId) -> Option<Digest> {
-        let at = self.position(object).ok()?;
-        self.subscribers.get(at)?.applied
+        self.subscribers.get(object)?.applied
     }
 
     /// Adds or replaces a subscriber; keeps what it had seen.
     pub fn subscribe(&mut self, object: ObjectId, interval: Duration, applied: Option<Digest>) {
-        let before = match self.position(object) {
-            Ok(at) => {
-                let subscriber = &mut self.subscribers[at];
-                // What this process applied is newer than what a status says, which may not have
-                // been written.
-                subscriber.applied = subscriber.applied.or(applied);
-                std::mem::replace(&mut subscriber.interval, interval)
-            }
-            Err(at) => {
-                if self.subscribers.is_empty() {
-                    // Most rows have one subscriber; a vector's own first step is four.
-                    self.subscribers.reserve_exact(1);
-                }
-                let subscriber = Subscriber {
-                    object,
-                    interval,
-                    applied,
-                    seen_epoch: self.epoch,
-                };
-                self.subscribers.insert(at, subscriber);
-                Duration::MAX
-            }
+        let interval = Interval::from(interval);
+        let before = if let Some(subscriber) = self.subscribers.get_mut(object) {
+            // What this process applied is newer than what a status says, which may not have
+            // been written.
+            subscriber.applied = subscriber.applied.or(applied);
+            std::mem::replace(&mut subscriber.interval, interval)
+        } else {
+            self.subscribers.add(Subscriber {
+                object,
+                interval,
+                applied,
+                seen_epoch: self.epoch,
+            });
+            Interval::MAX
         };
         if interval <= self.interval {
             self.interval = interval;
@@ -268,21 +250,17 @@ impl Row {
     }
 
     pub fn unsubscribe(&mut self, object: ObjectId) {
-        if let Ok(at) = self.position(object) {
-            let left = self.subscribers.remove(at);
-            if left.interval == self.interval {
-                self.find_interval();
-            }
+        if let Some(left) = self.subscribers.remove(object)
+            && left.interval == self.interval
+        {
+            self.find_interval();
         }
         self.waiters.retain(|waiter| *waiter != object);
     }
 
-    fn position(&self, object: ObjectId) -> Result<usize, usize> {
-        self.subscribers.binary_search_by_key(&object, |s| s.object)
-    }
-
     fn find_interval(&mut self) {
-        if let Some(shortest) = self.subscribers.iter().map(|s| s.interval).min() {
+        let all = self.subscribers.as_slice();
+        if let Some(shortest) = all.iter().map(|s| s.interval).min() {
             self.interval = shortest;
         }
     }
@@ -291,19 +269,21 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::RemoteKey;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_row_at_rest_is_small() {
-        assert!(size_of::<Row>() <= 256, "{} bytes", size_of::<Row>());
-        assert!(size_of::<Subscriber>() <= 48);
+        assert!(size_of::<Row>() <= 248, "{} bytes", size_of::<Row>());
     }
 
     #[test]
     fn the_shortest_interval_rules_for_as_long_as_it_is_asked_for() {
-        let mut row = Row::new(GroupId(1), Arc::new(RemoteKey::named("a")), 0);
-        let seconds = |row: &Row| row.interval.as_secs();
+        let digest =
+            crate::digest::DigestKey::new(&[7; 32]).digest(crate::digest::Domain::Phase, &[]);
+        let mut row = Row::new(GroupId(1), KeptKey::new(RemoteKey::named("a")), digest);
+        let seconds = |row: &Row| Duration::from(row.interval).as_secs();
         row.subscribe(ObjectId(1), MINUTE, None);
         row.subscribe(ObjectId(2), Duration::from_secs(10), None);
         assert_eq!(seconds(&row), 10);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::group::Group;
+use super::reference::{self, KeptKey};
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
 use super::schedule::until;
 use super::table::{Now, Object, Table};
 use super::{Need, ObjectKey, Origin, StoreLimits};
-use crate::digest::Domain;
-use crate::provider::{Class, RemoteKey};
+use crate::provider::Class;
 
 // === impl Table ===
 
@@ -35,8 +35,8 @@ impl Table {
             };
             let mut interval = need.interval;
             // Two entries that name one row are one subscription: the shorter interval rules.
-            if let Some(twin) = row.subscriber(id).filter(|_| rows.contains(&row_id)) {
-                interval = interval.min(twin.interval);
+            if let Some(twin) = row.subscribers.get(id).filter(|_| rows.contains(&row_id)) {
+                interval = interval.min(twin.interval.into());
             }
             row.subscribe(id, interval, need.applied);
             rows.push(row_id);
@@ -174,17 +174,14 @@ impl Table {
 
     fn row_id(&mut self, need: &Need, now: Now) -> RowId {
         let group_id = self.group_id(&need.origin, now);
-        let key = Arc::new(need.key.clone());
-        if let Some(id) = self.row_ids.get(&(group_id, Arc::clone(&key))) {
+        let digest = reference::digest(&self.key, &need.origin, &need.key);
+        if let Some(id) = self.row_ids.get(&digest) {
             return *id;
         }
         let id = RowId(self.fresh_id());
-        let parts = reference_parts(&need.origin, &need.key);
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        let hash = self.key.digest(Domain::Phase, &parts);
-        let row = Row::new(group_id, Arc::clone(&key), hash.leading_u64());
+        let row = Row::new(group_id, KeptKey::new(need.key.clone()), digest);
         self.rows.insert(id, Box::new(row));
-        self.row_ids.insert((group_id, key), id);
+        self.row_ids.insert(digest, id);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.rows += 1;
         }
@@ -197,7 +194,7 @@ impl Table {
                 continue;
             };
             row.unsubscribe(object);
-            if row.subscribers.is_empty() {
+            if row.subscribers.as_slice().is_empty() {
                 self.drop_row(*id, now);
             } else {
                 self.reschedule(*id, now);
@@ -209,7 +206,7 @@ impl Table {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
-        self.row_ids.remove(&(row.group, Arc::clone(&row.key)));
+        self.row_ids.remove(&row.digest);
         let Some(group) = self.groups.get_mut(&row.group) else {
             return;
         };
@@ -221,19 +218,4 @@ impl Table {
         self.note(row.group, now.at);
         self.drop_group(row.group, now.at);
     }
-}
-
-/// What makes a reference: the parts that its digests cover besides the value.
-pub(super) fn reference_parts(origin: &Origin, key: &RemoteKey) -> Vec<Vec<u8>> {
-    let optional = |part: &Option<String>| match part {
-        Some(text) => format!("={text}").into_bytes(),
-        None => Vec::new(),
-    };
-    vec![
-        origin.identity.id().0.as_bytes().to_vec(),
-        origin.provider.address().as_str().as_bytes().to_vec(),
-        key.key.clone().into_bytes(),
-        optional(&key.version),
-        optional(&key.stage),
-    ]
 }

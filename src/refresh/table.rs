@@ -94,8 +94,6 @@ pub(super) struct Table {
     pub(super) accounts: HashMap<IdentityId, Arc<str>>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
-    /// When something left or came back last.
-    pub(super) moved: Option<Instant>,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
@@ -103,7 +101,7 @@ pub(super) struct Table {
     /// Joins whose answers are complete, in the order in which they go out of date.
     pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
-    pub(super) row_ids: HashMap<(GroupId, Arc<RemoteKey>), RowId>,
+    pub(super) row_ids: HashMap<Digest, RowId>,
     pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
     /// When each line has something to send. A time may have gone stale; it is checked again.
     pub(super) agenda: BTreeSet<(Instant, u64, LineId)>,
@@ -144,7 +142,6 @@ impl Table {
             accounts: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
-            moved: None,
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
             collecting: BTreeSet::new(),
@@ -165,7 +162,7 @@ impl Table {
         };
         let view = |row: &mut Box<Row>| {
             let epoch = row.epoch;
-            if let Some(subscriber) = row.subscriber(id) {
+            if let Some(subscriber) = row.subscribers.get_mut(id) {
                 subscriber.seen_epoch = epoch;
             }
             match (&row.failure, &row.seen) {
@@ -200,7 +197,7 @@ impl Table {
             let Some(row) = self.rows.get_mut(row) else {
                 continue;
             };
-            if let Some(subscriber) = row.subscriber(id) {
+            if let Some(subscriber) = row.subscribers.get_mut(id) {
                 subscriber.applied = *digest;
             }
             // A value that everybody has is a convenience; where room is short, it goes.
@@ -263,11 +260,15 @@ impl Table {
             let ripe = ripe.filter_map(|id| self.rows.get(&id)?.due);
             let first = ripe.chain(group.queue.first().map(|(due, _)| *due)).min();
             let late = first.map(|due| now.saturating_duration_since(due));
-            figures.oldest_overdue = figures.oldest_overdue.max(late.unwrap_or_default());
+            let late = late.unwrap_or_default();
+            figures.oldest_overdue = figures.oldest_overdue.max(late);
+            // What waits for its budget is no stall, however small that is.
+            let line = self.lines.get(&group.line);
+            if let Some(line) = line.filter(|line| line.noted.is_none_or(|time| time <= now)) {
+                let still = line.moved.map(|at| now.saturating_duration_since(at));
+                figures.stalled = figures.stalled.max(late.min(still.unwrap_or(late)));
+            }
         }
-        let still = self.moved.map(|at| now.saturating_duration_since(at));
-        let still = still.unwrap_or(figures.oldest_overdue);
-        figures.stalled = figures.oldest_overdue.min(still);
         figures.outages = self.endpoints.values().filter(|e| e.is_out()).count();
         figures.slowed = self
             .lines
@@ -289,9 +290,14 @@ impl Table {
 
     /// Gives a row a new due time.
     pub(super) fn set_due(&mut self, id: RowId, due: Option<Instant>, now: Instant) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
+        if let Some(group) = self.put_due(id, due) {
+            self.note(group, now);
+        }
+    }
+
+    /// Gives a row a new due time; its group, which is returned, is to be noted.
+    pub(super) fn put_due(&mut self, id: RowId, due: Option<Instant>) -> Option<GroupId> {
+        let row = self.rows.get_mut(&id)?;
         let old = std::mem::replace(&mut row.due, due);
         let resting = row.place == Place::Resting;
         let group_id = row.group;
@@ -303,7 +309,7 @@ impl Table {
                 group.queue.insert((due, id));
             }
         }
-        self.note(group_id, now);
+        Some(group_id)
     }
 
     pub(super) fn rows_of(&self, object: &ObjectKey) -> Option<(ObjectId, Vec<RowId>)> {
@@ -332,7 +338,9 @@ impl Table {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
-        self.moved = Some(now.at);
+        if let Some(line) = self.lines.get_mut(&group.line) {
+            line.moved = Some(now.at);
+        }
         let origin = Arc::clone(&group.origin);
         let mut keys = Vec::with_capacity(batch.len());
         for id in &batch {
@@ -342,8 +350,8 @@ impl Table {
             if let Some(due) = row.due {
                 group.queue.remove(&(due, *id));
             }
-            row.place = Place::InFlight { sent: now.at };
-            keys.push(RemoteKey::clone(&row.key));
+            row.place = Place::InFlight;
+            keys.push(row.key.asked());
         }
         let knocks = self.starts_knock(group_id, &batch, now.at);
         let probe = self.starts_probe(origin.identity.id());

@@ -103,7 +103,7 @@ impl Table {
                 None => Lane::Periodic,
             };
             row.place = Place::Ripe;
-            let object = row.subscribers.first().map(|s| s.object);
+            let object = row.subscribers.as_slice().first().map(|s| s.object);
             let object = object.and_then(|object| self.objects.get(&object));
             if let Some(object) = object {
                 group.lane(lane).push(&object.key.namespace, row_id);
@@ -125,7 +125,7 @@ impl Table {
                     .as_ref()
                     .and_then(|batch| self.rows.get(batch.first()?));
                 let object = row
-                    .and_then(|row| row.subscribers.first())
+                    .and_then(|row| row.subscribers.as_slice().first())
                     .map(|s| s.object);
                 let object = object.and_then(|object| self.objects.get(&object));
                 line.serve_part(id, object.map(|object| &object.key.namespace));

@@ -113,10 +113,9 @@ impl Wanted<'_> {
                     // A POST whose answer was lost has done its work.
                     if let (None, Some(made)) = (&before, &known)
                         && made.managed
-                        && made
-                            .controller
-                            .as_ref()
-                            .is_some_and(|(uid, _)| Some(uid) == self.object.metadata.uid.as_ref())
+                        && made.controller.as_ref().is_some_and(|(uid, _)| {
+                            Some(&**uid) == self.object.metadata.uid.as_deref()
+                        })
                         && made.inputs.as_ref() == Some(self.inputs)
                     {
                         return Ok(Fate::Created(made.clone()));
@@ -223,7 +222,7 @@ impl Wanted<'_> {
             }),
             PatchOperation::Replace(ReplaceOperation {
                 path: pointer(&["metadata", "resourceVersion"]),
-                value: json!(facts.resource_version),
+                value: json!(*facts.resource_version),
             }),
         ];
         let mut add = |path: &[&str], value: Value| {
@@ -334,8 +333,8 @@ pub async fn delete_surplus(
 ) -> kube::Result<()> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let params = DeleteParams::default().preconditions(Preconditions {
-        uid: Some(facts.uid.clone()),
-        resource_version: Some(facts.resource_version.clone()),
+        uid: Some(facts.uid.to_string()),
+        resource_version: Some(facts.resource_version.to_string()),
     });
     match api.delete(name, &params).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

@@ -34,7 +34,7 @@ pub struct Gathered {
     /// The other regions that each entry may be read in, gathered only where the Secret is missing.
     pub elsewhere: Vec<Vec<Elsewhere>>,
     /// The Secret of the target's name.
-    pub secret: Option<SecretFacts>,
+    pub secret: Option<Arc<SecretFacts>>,
 }
 
 /// The API server could not be asked; it passes.
@@ -71,7 +71,7 @@ pub async fn gather(
 ) -> Result<Option<Gathered>, Unasked> {
     let namespace = object.namespace().unwrap_or_default();
     let key = ObjectKey::new(&namespace, &object.name_any());
-    let target = ObjectKey::new(&namespace, &object.target_name());
+    let target = key.beside(&object.target_name());
     let mut notes = Notes::of(&context.dependencies, Dependent::Object(key));
     for store in object.spec.stores() {
         notes.note(Dependency::Store(StoreId::of(store, &namespace)));
@@ -128,7 +128,7 @@ async fn secret(
     target: &ObjectKey,
     blocked: bool,
     notes: &mut Notes<'_>,
-) -> Result<Option<SecretFacts>, Unasked> {
+) -> Result<Option<Arc<SecretFacts>>, Unasked> {
     if let Some(facts) = context.managed.get(target) {
         return Ok(Some(facts));
     }
@@ -143,7 +143,8 @@ async fn secret(
     };
     notes.note(Dependency::Named(named.clone()));
     let found = context.named.metadata(&named).await;
-    found.map_err(|_| Unasked(format!("Secret {target}")))
+    let found = found.map_err(|_| Unasked(format!("Secret {target}")))?;
+    Ok(found.map(Arc::new))
 }
 
 async fn entry_need(

@@ -11,9 +11,9 @@ use crate::secret_bytes::SecretBytes;
 /// spec and values, and the digest of the data as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
-    key_id: String,
-    rendered: String,
-    data: String,
+    key_id: Box<str>,
+    rendered: Digest,
+    data: Digest,
 }
 
 /// One entry's digest as status holds it: the name of the digest key and the digest.
@@ -26,31 +26,31 @@ impl Inputs {
     /// The annotation for a Secret made of `spec` and `values`, holding `data`.
     pub fn new(key: &DigestKey, inputs: Digest, data: Digest) -> Self {
         Self {
-            key_id: key.id().to_owned(),
-            rendered: inputs.to_string(),
-            data: data.to_string(),
+            key_id: key.id().into(),
+            rendered: inputs,
+            data,
         }
     }
 
     /// Reads an annotation. Anything else than what this type writes is nothing.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('.').map(str::to_owned);
+        let mut parts = text.split('.');
         let parsed = Self {
-            key_id: parts.next()?,
-            rendered: parts.next()?,
-            data: parts.next()?,
+            key_id: parts.next()?.into(),
+            rendered: Digest::parse(parts.next()?)?,
+            data: Digest::parse(parts.next()?)?,
         };
-        parts.next().is_none().then_some(parsed)
+        (parsed.to_string() == text).then_some(parsed)
     }
 
     /// Whether it was written under `key`; otherwise it says nothing to us.
     pub fn is_under(&self, key: &DigestKey) -> bool {
-        self.key_id == key.id()
+        *self.key_id == *key.id()
     }
 
     /// Whether the Secret was made of these inputs.
     pub fn made_of(&self, key: &DigestKey, inputs: Digest) -> bool {
-        self.is_under(key) && self.rendered == inputs.to_string()
+        self.is_under(key) && self.rendered == inputs
     }
 
     /// Whether both were written, under one key, with the same data.
@@ -60,7 +60,7 @@ impl Inputs {
 
     /// Whether the Secret was written with this data.
     pub fn holds(&self, key: &DigestKey, data: Digest) -> bool {
-        self.is_under(key) && self.data == data.to_string()
+        self.is_under(key) && self.data == data
     }
 }
 

@@ -2,7 +2,7 @@
 //! process starts with nothing and only works a little more.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,13 +28,13 @@ const QUIET_REFUSALS: u32 = 2;
 #[derive(Debug, Default, Clone)]
 pub struct Memory {
     /// The object's UID; another object of the same name starts afresh.
-    pub uid: Option<String>,
+    pub uid: Option<Box<str>>,
     /// Its references were subscribed before.
     pub subscribed: bool,
     /// Its references changed and were not read since.
     pub moved: bool,
     /// The version of the Secret that is known to hold what was written.
-    pub verified: Option<String>,
+    pub verified: Option<Arc<str>>,
     /// The Secret's data was seen to differ from what was written.
     pub drifted: bool,
     /// A Secret of the target's name that carries no label of ours stands in the way.
@@ -46,7 +46,7 @@ pub struct Memory {
     /// Reconciles that failed in a row.
     pub failures: u32,
     /// The last status written, until the watch shows it.
-    pub status: Option<WrittenStatus>,
+    pub status: Option<Box<WrittenStatus>>,
     /// The newest version of the object that the cache has shown.
     shown: u64,
     /// The turn for a look at the Secret.
@@ -67,7 +67,7 @@ pub struct WrittenStatus {
 
 /// The memories of all objects.
 #[derive(Debug, Default)]
-pub struct Memories(Mutex<HashMap<ObjectKey, Memory>>);
+pub struct Memories(Mutex<HashMap<ObjectKey, Box<Memory>>>);
 
 // === impl Memory ===
 
@@ -135,8 +135,8 @@ impl Memories {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = all.entry(object.clone()).or_default();
         if memory.uid.as_deref() != Some(uid) {
-            *memory = Memory {
-                uid: Some(uid.to_owned()),
+            **memory = Memory {
+                uid: Some(uid.into()),
                 ..Memory::default()
             };
         }
@@ -148,7 +148,7 @@ impl Memories {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get_mut(object).filter(|known| known.uid == memory.uid) {
             let (failures, shown) = (known.failures, known.shown);
-            *known = Memory {
+            **known = Memory {
                 failures,
                 shown,
                 ..memory

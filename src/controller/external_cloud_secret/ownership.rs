@@ -1,5 +1,7 @@
 //! Whose Secret it is. The label alone proves nothing: anybody can set it.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use super::inputs::Inputs;
@@ -8,19 +10,19 @@ use crate::api::names;
 /// The longest text that is kept of a Secret, which anybody may fill: longer than any of ours.
 const LONGEST_TEXT: usize = 400;
 
-/// What is known of a Secret from its metadata.
+/// What is known of a Secret from its metadata. There may be very many, so it is small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFacts {
     /// Its UID.
-    pub uid: String,
+    pub uid: Box<str>,
     /// The version these facts are of.
-    pub resource_version: String,
+    pub resource_version: Arc<str>,
     /// Whether it carries the managed label.
     pub managed: bool,
     /// The object that its owner annotation names, as `NAMESPACE/NAME`.
-    pub owner: Option<String>,
+    pub owner: Option<Box<str>>,
     /// The UID and a short description of its controller.
-    pub controller: Option<(String, String)>,
+    pub controller: Option<(Arc<str>, Box<str>)>,
     /// What it was made of.
     pub inputs: Option<Inputs>,
     /// Whether the maps exist that a JSON Patch adds to.
@@ -59,14 +61,14 @@ impl SecretFacts {
             let who = format!("{} {}", owner.kind, owner.name);
             // What is longer than any UID is nobody's.
             let uid = Some(&owner.uid).filter(|uid| uid.len() <= LONGEST_UID);
-            let who = who.chars().take(LONGEST_TEXT).collect();
-            (uid.cloned().unwrap_or_default(), who)
+            let who: String = who.chars().take(LONGEST_TEXT).collect();
+            (uid.map_or("", String::as_str).into(), who.into())
         };
         Self {
-            uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            uid: meta.uid.as_deref().unwrap_or_default().into(),
+            resource_version: meta.resource_version.as_deref().unwrap_or_default().into(),
             managed: label(names::MANAGED_LABEL).is_some_and(|v| v == names::MANAGED_VALUE),
-            owner: annotation(names::OWNER_ANNOTATION).cloned(),
+            owner: annotation(names::OWNER_ANNOTATION).map(|text| text.as_str().into()),
             controller: controller.map(describe),
             inputs: annotation(names::INPUTS_ANNOTATION).and_then(|text| Inputs::parse(text)),
             has_labels: meta.labels.is_some(),
@@ -86,7 +88,7 @@ impl SecretFacts {
     /// the owner annotation and no controller at all (a Secret restored from a backup).
     pub fn ownership(&self, uid: &str, namespace: &str, name: &str) -> Ownership {
         match &self.controller {
-            Some((controller, _)) if controller == uid => Ownership::Ours,
+            Some((controller, _)) if **controller == *uid => Ownership::Ours,
             Some((_, who)) => Ownership::Foreign(format!("it is controlled by {who}")),
             None if self.managed
                 && self.owner.as_deref() == Some(&format!("{namespace}/{name}")) =>

@@ -148,7 +148,7 @@ async fn settle(
         secret.is_unclaimed(&uid, &key.namespace, &key.name)
     };
     // A restored Secret has no ownerReference: that it lacks, whatever it holds.
-    memory.drifted |= secret.as_ref().is_some_and(unclaimed);
+    memory.drifted |= secret.as_deref().is_some_and(unclaimed);
     let facts = Facts {
         object,
         status,
@@ -158,7 +158,7 @@ async fn settle(
         places: &places,
         asking_elsewhere: memory.asking_elsewhere,
         forced: step.reads(),
-        secret: secret.as_ref(),
+        secret: secret.as_deref(),
         moved: memory.moved,
         drifted: memory.drifted,
         verified: verified.as_deref(),
@@ -210,7 +210,7 @@ async fn settle(
         return Ok(Ended::Again(Duration::ZERO));
     }
     // The Secret was not looked at since it was written by another process or changed by a hand.
-    let seen = secret.as_ref().map(|facts| facts.resource_version.as_str());
+    let seen = secret.as_ref().map(|facts| &*facts.resource_version);
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
     let again = again.or(unverified.then_some(Duration::ZERO));
     let again = again.into_iter().chain(step.wait()).min();
@@ -319,7 +319,7 @@ async fn finish_rename(context: &Context, object: &ExternalCloudSecret) -> Resul
         facts
             .controller
             .as_ref()
-            .is_some_and(|(controller, _)| *controller == uid)
+            .is_some_and(|(controller, _)| **controller == *uid)
     };
     if !context
         .managed

@@ -69,10 +69,10 @@ pub(super) async fn report(
     };
     announce(context, object, facts.status, &next);
     let version = written.resource_version().unwrap_or_default();
-    memory.status = Some(WrittenStatus {
+    memory.status = Some(Box::new(WrittenStatus {
         version,
         status: next,
-    });
+    }));
     Ok(())
 }
 

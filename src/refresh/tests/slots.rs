@@ -66,9 +66,7 @@ fn slot_near(
     began: jiff::Timestamp,
     at: Duration,
 ) -> Duration {
-    let parts = subscribe::reference_parts(origin, &RemoteKey::named(key));
-    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-    let hash = world.key.digest(crate::digest::Domain::Phase, &parts);
+    let hash = reference::digest(&world.key, origin, &RemoteKey::named(key));
     let slots = Slots::new(
         INTERVAL,
         u64::from_be_bytes(hash.as_bytes()[..8].try_into().unwrap()),

@@ -26,9 +26,7 @@ fn subscribe(world: &World, origin: &Arc<Origin>, interval: Duration) {
 fn missed_by(world: &World, origin: &Origin, interval: Duration) -> BTreeMap<String, Duration> {
     let missed = |n: usize| {
         let key = format!("k{n}");
-        let parts = subscribe::reference_parts(origin, &RemoteKey::named(&key));
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-        let hash = world.key.digest(crate::digest::Domain::Phase, &parts);
+        let hash = reference::digest(&world.key, origin, &RemoteKey::named(&key));
         let slots = Slots::new(interval, hash.leading_u64());
         (
             key,

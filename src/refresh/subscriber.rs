@@ -1,0 +1,163 @@
+//! Who needs a row, and how often.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use super::row::ObjectId;
+use crate::digest::Digest;
+
+/// How often a row is read, in whole milliseconds: half the size of a `Duration`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Interval(NonZeroU64);
+
+/// What one object wants of one row.
+#[derive(Debug, Clone)]
+pub(super) struct Subscriber {
+    pub object: ObjectId,
+    pub interval: Interval,
+    /// The digest that is in the object's Secret.
+    pub applied: Option<Digest>,
+    /// The row's epoch when the object last looked.
+    pub seen_epoch: u32,
+}
+
+/// The subscribers of one row, sorted by object. Most rows have one.
+#[derive(Debug)]
+pub(super) enum Subscribers {
+    One(Subscriber),
+    /// None, or several.
+    Many(Vec<Subscriber>),
+}
+
+// === impl Interval ===
+
+impl Interval {
+    pub const MAX: Self = Self(NonZeroU64::MAX);
+}
+
+impl From<Duration> for Interval {
+    /// Rounds up to a millisecond and down to whole ones.
+    fn from(interval: Duration) -> Self {
+        let millis = u64::try_from(interval.as_millis()).ok();
+        millis.map_or(Self::MAX, |millis| {
+            Self(NonZeroU64::new(millis).unwrap_or(NonZeroU64::MIN))
+        })
+    }
+}
+
+impl From<Interval> for Duration {
+    fn from(interval: Interval) -> Self {
+        Self::from_millis(interval.0.get())
+    }
+}
+
+// === impl Subscribers ===
+
+impl Subscribers {
+    pub const fn none() -> Self {
+        Self::Many(Vec::new())
+    }
+
+    pub fn as_slice(&self) -> &[Subscriber] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+
+    pub fn get(&self, object: ObjectId) -> Option<&Subscriber> {
+        let at = self.position(object).ok()?;
+        self.as_slice().get(at)
+    }
+
+    pub fn get_mut(&mut self, object: ObjectId) -> Option<&mut Subscriber> {
+        let at = self.position(object).ok()?;
+        match self {
+            Self::One(one) => Some(one),
+            Self::Many(many) => many.get_mut(at),
+        }
+    }
+
+    /// Adds a subscriber; one of the same object is not among them.
+    pub fn add(&mut self, new: Subscriber) {
+        let mut all = self.take();
+        if all.is_empty() {
+            *self = Self::One(new);
+            return;
+        }
+        let at = all.partition_point(|known| known.object < new.object);
+        all.insert(at, new);
+        *self = Self::Many(all);
+    }
+
+    /// Takes out the subscriber of `object`.
+    pub fn remove(&mut self, object: ObjectId) -> Option<Subscriber> {
+        let at = self.position(object).ok()?;
+        let mut all = self.take();
+        let left = all.remove(at);
+        *self = match (all.len(), all.pop()) {
+            (1, Some(last)) => Self::One(last),
+            (_, last) => {
+                all.extend(last);
+                Self::Many(all)
+            }
+        };
+        Some(left)
+    }
+
+    fn take(&mut self) -> Vec<Subscriber> {
+        match std::mem::replace(self, Self::none()) {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+
+    fn position(&self, object: ObjectId) -> Result<usize, usize> {
+        self.as_slice()
+            .binary_search_by_key(&object, |subscriber| subscriber.object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscriber(object: u64) -> Subscriber {
+        Subscriber {
+            object: ObjectId(object),
+            interval: Interval::MAX,
+            applied: None,
+            seen_epoch: 0,
+        }
+    }
+
+    fn objects(all: &Subscribers) -> Vec<u64> {
+        all.as_slice().iter().map(|s| s.object.0).collect()
+    }
+
+    #[test]
+    fn subscribers_come_and_go_in_order() {
+        let mut all = Subscribers::none();
+        for (object, after) in [(2, vec![2]), (3, vec![2, 3]), (1, vec![1, 2, 3])] {
+            all.add(subscriber(object));
+            assert_eq!(objects(&all), after);
+            assert!(all.get_mut(ObjectId(object)).is_some());
+        }
+        assert!(all.remove(ObjectId(4)).is_none());
+        for (object, after) in [(2, vec![1, 3]), (3, vec![1]), (1, vec![])] {
+            assert_eq!(all.remove(ObjectId(object)).unwrap().object.0, object);
+            assert_eq!(objects(&all), after);
+            assert!(all.get(ObjectId(object)).is_none());
+        }
+    }
+
+    #[test]
+    fn an_interval_is_kept_to_the_millisecond() {
+        let kept = |interval: Duration| Duration::from(Interval::from(interval));
+        let day = Duration::from_secs(86_400);
+        assert_eq!(kept(day), day);
+        assert_eq!(kept(Duration::from_micros(1_900)), Duration::from_millis(1));
+        assert_eq!(kept(Duration::ZERO), Duration::from_millis(1));
+        assert_eq!(Interval::from(Duration::MAX), Interval::MAX);
+    }
+}
