@@ -11,6 +11,7 @@ pub mod guard;
 pub mod managed;
 pub mod named;
 pub mod pressure;
+pub mod resume;
 pub mod run;
 pub mod scope;
 pub mod store;

@@ -10,7 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::controller::{self, Action, Controller};
 use kube_runtime::reflector::{ObjectRef, Store};
-use kube_runtime::watcher::Event;
+use kube_runtime::watcher::{self, Event};
 use kube_runtime::{Predicate, WatchStreamExt, predicates};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -19,7 +19,8 @@ use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Dependent, Named, StoreId};
 use super::external_cloud_secret;
 use super::guard::{self, Outcome, guarded};
-use super::scope::{self, Events};
+use super::resume::{self, Events};
+use super::scope;
 use super::store;
 use super::watch::{FIRST, Filled, config, pruned, watch_failed};
 use crate::api::{
@@ -73,7 +74,7 @@ pub async fn stores(
         shutdown.clone(),
     );
     let watched = if scope.cluster_stores {
-        scope::watch(Api::all(context.client.clone()), config())
+        resume::watch(Api::all(context.client.clone()), config())
     } else {
         scope::nothing()
     };
@@ -141,7 +142,7 @@ async fn of_kind<K>(
             }
             Err(error) => watch_failed(what, error),
         });
-    let events = events.touched_objects().predicate_filter(
+    let events = told(events).touched_objects().predicate_filter(
         predicates::generation.combine(|store: &_| Some(asked(store))),
         <_>::default(),
     );
@@ -260,7 +261,7 @@ pub async fn external_cloud_secrets(
     let watched = predicates::generation
         .combine(|object: &_| Some(asked(object)))
         .combine(predicates::finalizers);
-    let events = events
+    let events = told(events)
         .touched_objects()
         .predicate_filter(watched, <_>::default());
     let woken = stream::select(receive(woken), receive(hub))
@@ -327,6 +328,13 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
             Action::requeue(guard::wait(failures))
         }
     }
+}
+
+/// Keeps failures of a watch, which waits by itself, from the work queue, which would wait once more.
+fn told<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> {
+    events.filter(|event| std::future::ready(event.is_ok()))
 }
 
 /// Tells requests for a refresh apart.
