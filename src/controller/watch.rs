@@ -21,8 +21,9 @@ use super::caches::{Caches, key_of, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
+use super::resume::{self, Events};
 use super::run::Guarded;
-use super::scope::{self, Events};
+use super::scope;
 use crate::api::{
     CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
 };
@@ -143,7 +144,7 @@ pub async fn stores(caches: Arc<Caches>, writer: Writer<Guarded<CloudSecretStore
 /// Watches the stores of the cluster, where those are served.
 pub async fn cluster_stores(caches: Arc<Caches>, writer: Writer<Guarded<ClusterCloudSecretStore>>) {
     let watched = if caches.scope.cluster_stores {
-        scope::watch(Api::all(caches.client.clone()), config())
+        resume::watch(Api::all(caches.client.clone()), config())
     } else {
         scope::nothing()
     };
