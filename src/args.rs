@@ -164,8 +164,8 @@ pub struct RunArgs {
     #[arg(long, env = "ACK_CLUSTER_ID", value_name = "ID", value_parser = ack_cluster_id)]
     pub ack_cluster_id: Option<String>,
 
-    /// The part of each account's documented call quotas that this operator uses, for other clusters and
-    /// applications share them; from 0 to 1. 0 lifts all budgets: for private endpoints and benchmarks.
+    /// The part of each account's call quotas that this operator uses, for other clusters and applications
+    /// share them: of 100 calls a second where none is published; from 0 to 1. 0 lifts all budgets: for private endpoints and benchmarks.
     #[arg(
         long,
         env = "QUOTA_SHARE",

@@ -56,7 +56,7 @@ pub struct HttpClient {
     client: Client,
     shared: Arc<Shared>,
     /// Tells that the private authority it trusts, if any, is in use.
-    _authority: Option<Arc<()>>,
+    authority: Option<Arc<()>>,
     leadership: Leadership,
 }
 
@@ -144,7 +144,7 @@ impl HttpClient {
         Ok(Self {
             client,
             shared: Arc::new(shared),
-            _authority: None,
+            authority: None,
             leadership: Leadership::always(),
         })
     }
@@ -153,6 +153,11 @@ impl HttpClient {
     #[must_use]
     pub fn led_by(self, leadership: Leadership) -> Self {
         Self { leadership, ..self }
+    }
+
+    /// Whether it trusts a private authority and nothing else.
+    pub fn is_private(&self) -> bool {
+        self.authority.is_some()
     }
 
     /// Sends `post` and reads the whole answer, whatever its status, except a redirect.

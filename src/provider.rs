@@ -119,7 +119,7 @@ pub trait Provider: Send + Sync + 'static {
     /// What makes this store's answers different from another's.
     fn address(&self) -> &Address;
 
-    /// The host that is called; calls to one host share limits.
+    /// The host that is called. What calls are counted by is [`quota`](Self::quota).
     fn host(&self) -> &str;
 
     /// The way to the host: the host, and by whom it is trusted where that is not the system. What
@@ -142,7 +142,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether `key` may travel in a batch. A key that may not is fetched alone.
     fn batchable(&self, key: &RemoteKey) -> bool;
 
-    /// The cloud's name for the call that reads `count` keys, for the metrics label.
+    /// The cloud's name for the call that reads `keys`, for the metrics label.
     fn action(&self, keys: &[RemoteKey]) -> &'static str;
 
     /// The spelling of `key` that stands for all that mean the same, so that they share one row.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use external_cloud_secrets::cli::crds::crds_yaml;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::Request;
 use kube::{Client, Resource};
@@ -58,6 +59,8 @@ impl Server {
         let path = match object["kind"].as_str().unwrap() {
             "Namespace" => Namespace::url_path(&(), None),
             "ServiceAccount" => ServiceAccount::url_path(&(), namespace),
+            "Role" => Role::url_path(&(), namespace),
+            "RoleBinding" => RoleBinding::url_path(&(), namespace),
             "ExternalCloudSecret" => ExternalCloudSecret::url_path(&(), namespace),
             "CloudSecretStore" => CloudSecretStore::url_path(&(), namespace),
             "ClusterCloudSecretStore" => ClusterCloudSecretStore::url_path(&(), None),

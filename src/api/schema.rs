@@ -32,14 +32,18 @@ fn definition(crd: &CustomResourceDefinition) -> Result<Value, serde_json::Error
 }
 
 /// Removes what the generator adds and nobody asked for, all the way down: titles, `nullable` (so
-/// that the API server drops an explicit null instead of keeping it), defaults, and the line breaks
-/// of doc comments.
+/// that the API server drops an explicit null instead of keeping it), defaults, descriptions of what
+/// a list holds beside the list's own, and the line breaks of doc comments.
 fn tidy(schema: &mut Map<String, Value>) {
     for quirk in ["title", "nullable", "default"] {
         schema.remove(quirk);
     }
     if let Some(Value::String(text)) = schema.get_mut("description") {
         *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    // `kubectl explain` prints it after the list's own, without so much as a space.
+    if let Some(Value::Object(item)) = schema.get_mut("items") {
+        item.remove("description");
     }
     for child in children_mut(schema) {
         tidy(child);

@@ -24,8 +24,24 @@ use crate::refresh::CallObserver;
 /// How long an access key in a profile is used before the file is read again.
 const PROFILE_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Before the role that is not there.
-const NO_ROLE: &str = "there is no role";
+/// How a role is entered, and what is said before its name.
+struct Way {
+    /// Where there is no such role.
+    no_role: &'static str,
+    /// Where it may not be entered.
+    denied: &'static str,
+}
+
+const BY_TOKEN: Way = Way {
+    no_role: "there is no role",
+    denied: "the trust policy (oidc:sub, oidc:iss, oidc:aud) does not admit the token, or its account \
+             lacks the OIDC provider: role",
+};
+const ENTERED: Way = Way {
+    no_role: "assumeRole: there is no role",
+    denied: "assumeRole: the source needs sts:AssumeRole on the role, and the role must trust it, with \
+             the same externalId if it asks for one: role",
+};
 
 /// Makes tokens of service accounts.
 pub trait TokenMinter: Send + Sync + 'static {
@@ -140,16 +156,10 @@ impl Exchange {
         };
         let asker = Asker::new(who, &role.role_arn, &role.sts);
         let sts = Sts::new(role.sts.clone(), self.edge.clone());
-        let refused = |error: CallError| match error.class {
-            Class::Denied if error.detail().is_none() => error.with_detail(Detail::Fixed(
-                "assumeRole: the source needs sts:AssumeRole on the role, and the role must trust \
-                 it, with the same externalId if it asks for one",
-            )),
-            _ => naming_role(error, "assumeRole: there is no role", &role.role_arn),
-        };
         let call = sts.assume_role(base, &request);
         let answer = self.observed("AssumeRole", &asker, call);
-        answer.await.map_err(refused)
+        let answer = answer.await;
+        answer.map_err(|error| naming_role(error, &ENTERED, &role.role_arn))
     }
 
     async fn profile(&self, who: IdentityId, profile: &Profile) -> Result<Credentials, CallError> {
@@ -182,7 +192,7 @@ impl Exchange {
                 let credentials = key.credentials();
                 let call = sts.assume_role(&credentials, &request);
                 let answer = self.observed("AssumeRole", &asker, call).await;
-                answer.map_err(|error| naming_role(error, NO_ROLE, &role.arn))
+                answer.map_err(|error| naming_role(error, &ENTERED, &role.arn))
             }
             Found::OidcRole {
                 role,
@@ -230,7 +240,7 @@ impl Exchange {
         let sts = Sts::new(rrsa.sts.clone(), self.edge.clone());
         let call = sts.assume_role_with_oidc(&request);
         let answer = self.observed("AssumeRoleWithOIDC", &asker, call).await;
-        answer.map_err(|error| naming_role(error, NO_ROLE, &rrsa.role_arn))
+        answer.map_err(|error| naming_role(error, &BY_TOKEN, &rrsa.role_arn))
     }
 
     /// The text in the file at `path`, trimmed: projected files may end in a line break.
@@ -251,12 +261,20 @@ impl Exchange {
     }
 }
 
-/// The same error, which after `text` names the role if it says that there is none.
-fn naming_role(error: CallError, text: &'static str, role: &str) -> CallError {
-    if code::is_no_role(error.code()) {
-        return error.with_detail(Detail::Named(text, Name::new(role)));
-    }
-    error
+/// The same error, which says what to correct and names the role, where STS refused that.
+fn naming_role(error: CallError, way: &Way, role: &str) -> CallError {
+    let named = |text| Detail::Named(text, Name::new(role));
+    let detail = match error.class {
+        _ if error.detail().is_some() => return error,
+        _ if code::is_no_role(error.code()) => named(way.no_role),
+        Class::Denied => named(way.denied),
+        // A request is invalid for what it asks, never for the reference that is to be read later.
+        Class::Invalid => named(
+            "correct spec.auth (durationSeconds, sessionName, policy or an ARN), which asks for role",
+        ),
+        _ => return error,
+    };
+    error.with_detail(detail)
 }
 
 impl Exchanger for Exchange {

@@ -67,7 +67,7 @@ impl HttpClient {
         Ok(Self {
             client,
             shared: Arc::clone(&self.shared),
-            _authority: Some(uses),
+            authority: Some(uses),
             leadership: self.leadership.clone(),
         })
     }

@@ -47,6 +47,8 @@ pub enum Detail {
     Fixed(&'static str),
     /// A fixed sentence of ours that ends in what it is about.
     Named(&'static str, Name),
+    /// The host that was called, and a fixed sentence of ours that goes on from it, or nothing.
+    Host(Name, &'static str),
     /// A file of the operator's own (never one that a tenant named), and what is wrong with it.
     File {
         /// Where the operator's environment says it is.
@@ -65,7 +67,7 @@ pub enum Detail {
     },
 }
 
-/// The name of something that a store or a `ServiceAccount` says we use, such as a role. It has only
+/// The name of something that a store or a `ServiceAccount` says we use, such as a role or a host. It has only
 /// characters that such names have, and cannot be a text of any length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(String);
@@ -206,6 +208,7 @@ impl fmt::Display for Detail {
         match self {
             Self::Fixed(text) => f.write_str(text),
             Self::Named(text, name) => write!(f, "{text} {name}"),
+            Self::Host(host, text) => write!(f, "{host}{text}"),
             Self::File { path, problem } => write!(f, "file {} {problem}", path.display()),
             Self::Undecodable {
                 category,

@@ -152,7 +152,8 @@ async fn a_wrong_authority_leaves_the_secret_alone_and_the_right_one_heals_witho
         let message = scene
             .wait_condition(&name, "Fresh", "False", "ProviderUnavailable")
             .await;
-        assert!(message.contains("TlsFailed"), "{message}");
+        let told = message.contains("TlsFailed: ") && message.contains("caBundleRef");
+        assert!(told, "{message}");
         assert_eq!(scene.condition(&name, "Ready").await.status, "True");
         assert_eq!(scene.secret_as_it_is(&name).await, before);
         // The new ones beside the old ones, as where an authority changes.

@@ -1,7 +1,7 @@
 //! Why an object is not as it should be, in the words its conditions use.
 
 use crate::api::Reason;
-use crate::provider::{CallError, Class};
+use crate::provider::{CallError, Class, Detail};
 
 /// A failure, said so that the user can act on it. The message never holds a value, and stays the
 /// same as long as the failure does.
@@ -29,7 +29,7 @@ impl Problem {
         let reason = reason_of(error.class);
         Self::new(
             reason,
-            format!("data[{secret_key}] ({key}): {error}{}", advice(error.class)),
+            format!("data[{secret_key}] ({key}): {error}{}", advice(error)),
         )
     }
 
@@ -74,12 +74,21 @@ pub fn reason_of(class: Class) -> Reason {
     }
 }
 
-fn advice(class: Class) -> &'static str {
-    match class {
-        Class::NotFound => "; create it, or correct remoteRef.key or remoteRef.version",
+/// What to do about `error`, where it does not say so itself.
+fn advice(error: &CallError) -> &'static str {
+    match error.detail() {
+        None | Some(Detail::Undecodable { .. }) => {}
+        // Where nobody answered, the host says where to look and not what happens next.
+        Some(Detail::Host(..)) if error.class == Class::Unavailable => {}
+        Some(_) => return "",
+    }
+    match error.class {
+        Class::NotFound => {
+            "; create it, or correct remoteRef (key, version or stage) or the store's region"
+        }
         Class::Unauthenticated => "; check the store's spec.auth",
         Class::Denied => "; check what the store's identity may do, and who may assume its role",
-        Class::Invalid => "; correct remoteRef.key or remoteRef.version",
+        Class::Invalid => "; correct remoteRef (key, version or stage)",
         Class::Throttled | Class::Unavailable => "; it is tried again",
         Class::Protocol => "; the answer was not used",
     }
@@ -88,6 +97,64 @@ fn advice(class: Class) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::Name;
+
+    #[test]
+    fn an_error_that_says_what_to_do_is_not_given_other_advice() {
+        let host = || Name::new("sts.cn-hangzou.aliyuncs.com");
+        let named = || Detail::Named("there is no role", Name::new("r"));
+        let torn = || Detail::Undecodable {
+            category: "data",
+            line: 1,
+            column: 2,
+        };
+        let table = [
+            (
+                Class::Invalid,
+                None,
+                "; correct remoteRef (key, version or stage)",
+            ),
+            (
+                Class::Invalid,
+                Some(Detail::Fixed("no stages")),
+                ": no stages",
+            ),
+            (
+                Class::Unauthenticated,
+                Some(named()),
+                ": there is no role r",
+            ),
+            (
+                Class::Unauthenticated,
+                None,
+                "; check the store's spec.auth",
+            ),
+            (
+                Class::Unavailable,
+                Some(Detail::Host(host(), " is away")),
+                ": sts.cn-hangzou.aliyuncs.com is away; it is tried again",
+            ),
+            (
+                Class::Protocol,
+                Some(Detail::Host(host(), " is refused")),
+                ": sts.cn-hangzou.aliyuncs.com is refused",
+            ),
+            (
+                Class::Protocol,
+                Some(torn()),
+                ": data error at line 1 column 2; the answer was not used",
+            ),
+        ];
+        for (class, detail, expected) in table {
+            let error = CallError::new(class, "Code");
+            let error = match detail {
+                Some(detail) => error.with_detail(detail),
+                None => error,
+            };
+            let message = Problem::read("v", "k", &error).message;
+            assert_eq!(message, format!("data[v] (k): Code{expected}"));
+        }
+    }
 
     #[test]
     fn a_failed_read_names_the_entry_the_code_and_the_request() {

@@ -22,8 +22,9 @@ pub enum Refusal {
     /// Conditions admit the namespace, but not for this key.
     #[error(
         "spec.conditions do not admit the key {key} for the namespace {namespace}, which may read \
-         {}",
-        shown(patterns)
+         {}{}",
+        shown(patterns),
+        arn_advice(key, patterns)
     )]
     Key {
         /// The namespace that asks.
@@ -79,6 +80,14 @@ fn shown(patterns: &[String]) -> String {
         0 => first.join(", "),
         more => format!("{} and keys of {more} more patterns", first.join(", ")),
     }
+}
+
+/// What whoever names an ARN cannot see in patterns such as `**`.
+fn arn_advice(key: &str, patterns: &[String]) -> &'static str {
+    if key.starts_with(ARN) && !patterns.iter().any(|pattern| pattern.starts_with(ARN)) {
+        return "; an ARN needs a pattern that begins with acs:";
+    }
+    ""
 }
 
 fn covers(condition: &StoreCondition, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
@@ -231,6 +240,21 @@ mod tests {
         let long = [condition(&["shop"], &[&*"/x".repeat(256)])];
         let told = admit(&long, "shop", &BTreeMap::new(), "/k").unwrap_err();
         assert!(told.to_string().len() < 300, "{told}");
+    }
+
+    #[test]
+    fn an_arn_that_no_pattern_can_admit_is_told_so() {
+        let told = |key: &str, pattern: &str| {
+            let conditions = [condition(&["shop"], &[pattern])];
+            let refusal = admit(&conditions, "shop", &BTreeMap::new(), key);
+            refusal.unwrap_err().to_string()
+        };
+        let arn = "acs:kms:cn-hangzhou:1:secret/db";
+        let end = r#"may read "**"; an ARN needs a pattern that begins with acs:"#;
+        assert!(told(arn, "**").ends_with(end), "{}", told(arn, "**"));
+        for (key, pattern) in [("/db", "/x"), (arn, "acs:kms:*:2:secret/**")] {
+            assert!(!told(key, pattern).contains("needs a pattern"), "{key}");
+        }
     }
 
     #[test]

@@ -181,8 +181,14 @@ impl<'r, 'a, 'n> Alibaba<'r, 'a, 'n> {
     fn instance_role(&self, auth: &InstanceRoleAuth) -> Result<First, StoreError> {
         let field = "spec.auth.instanceRole";
         if !self.resolver.rules.instance_role {
-            let problem =
-                "instance roles are off; have the operator run with --enable-instance-role";
+            let also = self
+                .resolution
+                .missing_flag()
+                .map(|flag| format!(" and {flag}"));
+            let problem = format!(
+                "instance roles are off; have the operator run with --enable-instance-role{}",
+                also.unwrap_or_default()
+            );
             return Err(invalid(field, problem));
         }
         self.resolution.ambient(field)?;

@@ -116,8 +116,8 @@ impl Resolution<'_, '_> {
         Ok(Some((namespace, SecretString::from(text))))
     }
 
-    /// Lets nobody pass who may not use what is the operator's own.
-    pub(super) fn ambient(&self, field: &str) -> Result<(), StoreError> {
+    /// The flag without which this kind of store may not use what is the operator's own.
+    pub(super) fn missing_flag(&self) -> Option<&'static str> {
         let rules = &self.resolver.rules;
         let (allowed, flag) = match self.store.id().kind {
             StoreKind::CloudSecretStore => (rules.store_ambient, "--store-ambient-credentials"),
@@ -126,9 +126,14 @@ impl Resolution<'_, '_> {
                 "--cluster-store-ambient-credentials",
             ),
         };
-        if allowed {
+        (!allowed).then_some(flag)
+    }
+
+    /// Lets nobody pass who may not use what is the operator's own.
+    pub(super) fn ambient(&self, field: &str) -> Result<(), StoreError> {
+        let Some(flag) = self.missing_flag() else {
             return Ok(());
-        }
+        };
         let problem = format!(
             "this kind of store may not use the operator's own identity; name a ServiceAccount, or \
              have the operator run with {flag}"

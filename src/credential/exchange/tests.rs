@@ -283,3 +283,46 @@ async fn a_profile_is_read_at_each_exchange() {
         .unwrap_err();
     assert_eq!(error.code(), "NoSurroundings");
 }
+
+#[test]
+fn a_refused_role_is_named_with_what_to_correct() {
+    let told = |class, code, way: &Way| {
+        let role = "acs:ram::1:role/pay";
+        let error = naming_role(CallError::new(class, code), way, role);
+        let text = error.to_string();
+        let named = text.ends_with(role);
+        (text, named)
+    };
+    let table = [
+        (
+            Class::Unauthenticated,
+            "EntityNotExist.Role",
+            &BY_TOKEN,
+            "there is no role",
+        ),
+        (
+            Class::Denied,
+            "AuthenticationFail.NoPermission",
+            &BY_TOKEN,
+            "oidc:sub",
+        ),
+        (
+            Class::Denied,
+            "Forbidden.NoPermission",
+            &BY_TOKEN,
+            "OIDC provider",
+        ),
+        (Class::Denied, "NoPermission", &ENTERED, "externalId"),
+        (
+            Class::Invalid,
+            "InvalidParameter.DurationSeconds",
+            &ENTERED,
+            "spec.auth",
+        ),
+    ];
+    for (class, code, way, part) in table {
+        let (text, named) = told(class, code, way);
+        assert!(named && text.contains(part), "{text}");
+    }
+    assert_eq!(told(Class::Unavailable, "Http502", &BY_TOKEN).0, "Http502");
+}

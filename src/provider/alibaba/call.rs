@@ -14,7 +14,7 @@ use super::sign::{Call, encode_query};
 use crate::credential::Credentials;
 use crate::http::{Post, Response};
 use crate::provider::endpoint::Endpoint;
-use crate::provider::{CallError, Class, Detail, Edge};
+use crate::provider::{CallError, Class, Detail, Edge, Name};
 use crate::secret_bytes::SecretBytes;
 
 /// The longest wait that the cloud may ask for; what its SDKs allow too.
@@ -118,8 +118,26 @@ impl Gateway {
         }
     }
 
+    /// The same error, which names the host: its store may have spelled it wrong, and there are several
+    /// hosts to a store.
+    fn unanswered(&self, error: CallError) -> CallError {
+        let text = match error.code() {
+            "NameNotResolved" => " does not resolve; check region, network and endpoint",
+            "TlsFailed" if self.edge.http.is_private() => {
+                " shows no certificate for this host that comes from the region's chain, or from \
+                 caBundle or caBundleRef"
+            }
+            "TlsFailed" => " shows no certificate for this host that the system trusts",
+            "RefusedAddress" => " resolves to an address that must not be called",
+            "Timeout" | "ConnectionFailed" | "ConnectionBroken" | "TruncatedBody" => "",
+            _ => return error,
+        };
+        error.with_detail(Detail::Host(Name::new(self.endpoint.host()), text))
+    }
+
     async fn send<T: DeserializeOwned>(&self, post: Post) -> Result<T, CallError> {
-        let response = self.edge.http.post(post).await?;
+        let response = self.edge.http.post(post).await;
+        let response = response.map_err(|error| self.unanswered(error))?;
         if response.status / 100 == 2 {
             serde_json::from_slice(&response.body).map_err(|error| {
                 CallError::new(Class::Protocol, "UndecodableAnswer")
@@ -144,7 +162,12 @@ fn refusal(response: &Response, table: Table) -> CallError {
                 None => code::by_status(response.status),
             };
             let class = code::classify(table, &code).unwrap_or_else(unknown);
-            CallError::new(class, &code).with_request_id(request_id.as_deref().or(header_id))
+            let error =
+                CallError::new(class, &code).with_request_id(request_id.as_deref().or(header_id));
+            match code::advice(&code) {
+                Some(advice) => error.with_detail(Detail::Fixed(advice)),
+                None => error,
+            }
         }
         _ => {
             let class = code::by_bare_status(response.status);

@@ -116,13 +116,61 @@ pub const STS: Table = &[
     ("EntityNotExist*", Class::Unauthenticated),
 ];
 
+/// What to say beside codes of which the class alone does not tell what to do, the first match deciding.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "Rejected.ResourceInDeleteWindow",
+        "the secret is about to be deleted: restore it, or stop naming it",
+    ),
+    ("Rejected.Disabled", KEY),
+    ("Rejected.PendingDeletion", KEY),
+    ("Rejected.PendingImport", KEY),
+    ("Forbidden.KeyNotFound", KEY),
+    (
+        "Forbidden.DKMSInstance*",
+        "the KMS instance is gone or not running",
+    ),
+    (
+        "Forbidden.KmsServiceNotEnabled",
+        "the account has not enabled KMS",
+    ),
+    ("Forbidden.InDebt*", "the account owes money"),
+    (
+        "Forbidden.ProhibitedByRiskControl",
+        "the account is under risk control: ask Alibaba Cloud",
+    ),
+    ("InvalidTimeStamp.Expired", CLOCK),
+    ("IllegalTimestamp", CLOCK),
+    (
+        "AuthenticationFail.OIDCToken.AudienceNotMatch",
+        "the OIDC provider does not list the token's audience",
+    ),
+    (
+        "AuthenticationFail.OIDCToken.IssuerNotMatch",
+        "the OIDC provider was made for another cluster",
+    ),
+];
+const KEY: &str =
+    "the key that encrypts the secret is gone or cannot be used: restore or enable it";
+const CLOCK: &str = "the node's clock is more than 15 minutes off";
+
+/// What to say beside `code`, if its class does not tell.
+pub fn advice(code: &str) -> Option<&'static str> {
+    let row = ADVICE.iter().find(|(pattern, _)| covers(pattern, code));
+    row.map(|(_, advice)| *advice)
+}
+
+fn covers(pattern: &str, code: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => code.starts_with(prefix),
+        None => code == pattern,
+    }
+}
+
 /// The class of `code`: by `service`'s table, then by the gateway's.
 pub fn classify(service: Table, code: &str) -> Option<Class> {
-    let known = |(pattern, _): &&(&str, Class)| match pattern.strip_suffix('*') {
-        Some(prefix) => code.starts_with(prefix),
-        None => code == *pattern,
-    };
-    let row = service.iter().chain(GATEWAY).find(known);
+    let mut rows = service.iter().chain(GATEWAY);
+    let row = rows.find(|(pattern, _)| covers(pattern, code));
     row.map(|(_, class)| *class)
 }
 

@@ -62,7 +62,8 @@ async fn an_instance_is_read_behind_its_own_authority_and_no_other() {
         let message = scene
             .wait_condition("db", "Fresh", "False", "ProviderUnavailable")
             .await;
-        assert!(message.contains("TlsFailed"), "{message}");
+        let told = message.contains("TlsFailed: ") && message.contains("caBundleRef");
+        assert!(told, "{message}");
         assert_eq!(scene.condition("db", "Ready").await.status, "True");
         assert_eq!(scene.secret_as_it_is("db").await, secret);
     }

@@ -284,10 +284,12 @@ async fn an_instance_role_is_for_stores_that_may_use_what_is_the_operators_own()
     let identity = &found.unwrap().unwrap().identity;
     assert_eq!(identity.kind(), "instanceRole");
     let (error, _) = judge(&resolver(true), &cluster_store).await;
-    assert!(
-        error.to_string().contains("--enable-instance-role"),
-        "{error}"
-    );
+    let end = "have the operator run with --enable-instance-role";
+    assert!(error.to_string().ends_with(end), "{error}");
+    let namespaced = store(StoreKind::CloudSecretStore, &auth);
+    let (error, _) = judge(&resolver(false), &namespaced).await;
+    let end = "--enable-instance-role and --store-ambient-credentials";
+    assert!(error.to_string().ends_with(end), "{error}");
 }
 
 #[tokio::test]

@@ -1,8 +1,16 @@
 //! How refusals and broken answers are read.
 
+use std::sync::Arc;
+
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use ring::rand::SystemRandom;
 
 use super::*;
+use crate::clock::SystemClock;
+use crate::http::{Authority, HttpClient, HttpOptions};
+use crate::provider::alibaba::ca::CHAINS;
+use crate::provider::alibaba::{Network, endpoint};
+use crate::provider::endpoint::EndpointPolicy;
 
 fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
     let mut map = HeaderMap::new();
@@ -107,4 +115,63 @@ fn a_broken_answer_is_described_without_its_text() {
         assert!(!format!("{detail} {detail:?}").contains("canary"));
         assert!(detail.to_string().starts_with(category), "{detail}");
     }
+}
+
+#[test]
+fn a_failure_without_an_answer_names_the_host_and_says_where_to_look() {
+    let http = HttpClient::new(HttpOptions::default()).unwrap();
+    let authority = Authority::from_pem(CHAINS[0].pem).unwrap();
+    let private = http.trusting(&authority).unwrap();
+    let policy = EndpointPolicy::default();
+    let endpoint = endpoint::sts(&policy, None, "cn-hangzou", Network::Public).unwrap();
+    let shown = |http: &HttpClient, class, code| {
+        let edge = Edge {
+            http: http.clone(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom::new()),
+        };
+        let gateway = Gateway::new(edge, endpoint.clone(), "v", code::STS);
+        gateway.unanswered(CallError::new(class, code)).to_string()
+    };
+    let host = "sts.cn-hangzou.aliyuncs.com";
+    assert_eq!(
+        shown(&http, Class::Unavailable, "NameNotResolved"),
+        format!("NameNotResolved: {host} does not resolve; check region, network and endpoint")
+    );
+    for code in [
+        "Timeout",
+        "ConnectionFailed",
+        "ConnectionBroken",
+        "TruncatedBody",
+    ] {
+        let text = shown(&http, Class::Unavailable, code);
+        assert_eq!(text, format!("{code}: {host}"));
+    }
+    let public = shown(&http, Class::Unavailable, "TlsFailed");
+    assert!(
+        public.contains(host) && !public.contains("caBundle"),
+        "{public}"
+    );
+    let private = shown(&private, Class::Unavailable, "TlsFailed");
+    assert!(
+        private.contains(host) && private.contains("caBundleRef"),
+        "{private}"
+    );
+    let refused = shown(&http, Class::Protocol, "RefusedAddress");
+    assert!(refused.contains(host), "{refused}");
+    assert_eq!(shown(&http, Class::Unavailable, "NotLeading"), "NotLeading");
+}
+
+#[test]
+fn a_code_that_its_class_does_not_explain_is_explained() {
+    let error = refused(
+        400,
+        &[],
+        r#"{"Code":"Rejected.ResourceInDeleteWindow","RequestId":"r"}"#,
+    );
+    assert_eq!(
+        error.to_string(),
+        "Rejected.ResourceInDeleteWindow: the secret is about to be deleted: restore it, or stop naming it \
+         (request r)"
+    );
 }

@@ -210,3 +210,20 @@ fn an_unknown_call_is_told_from_an_unknown_resource() {
         assert!(!is_unknown_call(code), "{code}");
     }
 }
+
+#[test]
+fn advice_is_given_for_codes_that_some_table_knows() {
+    for (pattern, advice) in ADVICE {
+        let code = pattern.replace('*', ".Any");
+        let class = classify(KMS, &code).or_else(|| classify(STS, &code));
+        assert!(class.is_some(), "{code}");
+        assert_eq!(super::advice(&code), Some(*advice), "{code}");
+    }
+    for code in [
+        "Forbidden.NoPermission",
+        "Rejected.Throttling",
+        "EntityNotExist.Role",
+    ] {
+        assert_eq!(advice(code), None, "{code}");
+    }
+}
