@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
 BUILD := $(CARGO) build --workspace --example demo
 
-.PHONY: help demo test check crds rust lints deny
+.PHONY: help demo test check bench counters plots crds rust lints deny valgrind
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,19 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 
+bench: rust ## What the operator costs, beside a bare client (docs/scale.md); N=10000, SCENARIOS=cold,steady, OPERATOR=CMD
+	$(CARGO) build --release --bin external-cloud-secrets
+	$(CARGO) build --release -p bench -p cloudsim
+	@exec $(TARGET)/release/bench --n $(or $(N),1000) --out $(TARGET)/bench \
+		$(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(OPERATOR),--operator '$(OPERATOR)')
+
+counters: rust valgrind ## Instructions of the hot paths against bench/counters.json; WRITE=1 makes them the baseline
+	$(CARGO) build --release -p bench -p cloudsim
+	@exec $(TARGET)/release/bench counters $(if $(filter-out 0 no false,$(WRITE)),--write)
+
+plots: ## Draw docs/scale/ from the reports of all sizes that were measured
+	@exec $(TARGET)/release/bench plot --out docs/scale $(TARGET)/bench/report-*.json
+
 crds: rust ## Write crds/ anew
 	$(BUILD) --bin external-cloud-secrets
 	rm -f crds/*.yaml
@@ -50,3 +63,6 @@ lints:
 
 deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { set -x; $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked; }
+
+valgrind:
+	@command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }

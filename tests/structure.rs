@@ -211,7 +211,7 @@ fn the_simulator_shares_no_code_with_the_operator_and_not_its_hmac() {
 fn every_crate_forbids_unsafe_code_through_the_workspace() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
-    for member in ["", "cloudsim", "devcluster"] {
+    for member in ["", "bench", "cloudsim", "devcluster"] {
         let path = root().join(member).join("Cargo.toml");
         let manifest = fs::read_to_string(&path).unwrap();
         let follows = manifest.contains("[lints]\nworkspace = true");

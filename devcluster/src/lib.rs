@@ -39,6 +39,7 @@ pub use error::Error;
 pub use lookup::{Environment, Source};
 pub use namespace::Namespace;
 pub use operator::{OPERATOR, OperatorAccount};
+pub use process::Process;
 pub use programs::{kubectl, prepare};
 pub use writes::{Write, Writes};
 

@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_millis(25);
 
 /// A running child process. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     pipe: Option<ChildStdin>,
@@ -43,7 +43,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command` with its output in `log`. If we die, it is killed and then `scratch` is removed.
-    pub(crate) fn start(
+    pub fn start(
         name: &'static str,
         command: &Command,
         log: PathBuf,
@@ -89,11 +89,12 @@ impl Process {
     }
 
     /// The process id of the program itself.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn log(&self) -> &Path {
+    /// Where its output goes.
+    pub fn log(&self) -> &Path {
         &self.log
     }
 
@@ -109,7 +110,7 @@ impl Process {
     }
 
     /// An error if the process has ended.
-    pub(crate) fn check(&mut self) -> Result<(), Error> {
+    pub fn check(&mut self) -> Result<(), Error> {
         let Some(status) = self.status() else {
             return Ok(());
         };
@@ -122,7 +123,7 @@ impl Process {
     }
 
     /// Asks it to end, and insists after `patience`.
-    pub(crate) async fn stop(mut self, patience: Duration) {
+    pub async fn stop(mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
         if self.status().is_none() {
             // Until it is reaped, and only `status` reaps it, the id is its own.

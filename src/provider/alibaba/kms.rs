@@ -149,6 +149,17 @@ impl Kms {
         })
     }
 
+    /// What the body of a batch's answer says of each of `keys`. Public so that its cost can be counted.
+    ///
+    /// # Errors
+    /// [`Class::Protocol`], if it cannot be trusted as a whole.
+    #[doc(hidden)]
+    pub fn read_batch(body: &[u8], keys: &[RemoteKey]) -> Result<Vec<Answer>, CallError> {
+        let answer: Many = serde_json::from_slice(body)
+            .map_err(|_| CallError::new(Class::Protocol, "UndecodableAnswer"))?;
+        answer.read(keys)
+    }
+
     async fn one(&self, credentials: &Credentials, key: &RemoteKey) -> Answer {
         name::check(key, &self.region)?;
         let mut parameters = vec![("SecretName", key.key.as_str())];
