@@ -13,6 +13,7 @@ pub mod managed;
 pub mod named;
 pub mod pressure;
 pub mod quote;
+pub mod resume;
 pub mod run;
 pub mod scope;
 pub mod store;

@@ -235,6 +235,16 @@ impl Cluster {
         self.plane()?.lock().await.start_apiserver().await
     }
 
+    /// From now on etcd refuses every write but deletions, because its space is used up.
+    pub async fn fill_etcd(&self) -> Result<(), Error> {
+        self.plane()?.lock().await.set_etcd_full(true).await
+    }
+
+    /// From now on etcd takes writes again.
+    pub async fn drain_etcd(&self) -> Result<(), Error> {
+        self.plane()?.lock().await.set_etcd_full(false).await
+    }
+
     /// Stops the controllers, then the API server, then etcd. A cluster that is not ours goes on.
     pub async fn stop(self) {
         if let Some(plane) = &self.plane {

@@ -82,6 +82,10 @@ pub enum Error {
     #[error("this cluster was not started by this process, so it cannot be stopped or started")]
     NotOurs,
 
+    /// etcd refused or did not answer.
+    #[error("etcd: {0}")]
+    Etcd(String),
+
     /// A file or process operation failed.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {

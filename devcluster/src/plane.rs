@@ -7,6 +7,7 @@ use crate::port::Port;
 use crate::probe::Probe;
 use crate::process::Process;
 use crate::programs::Programs;
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -258,6 +259,15 @@ impl Plane {
         if let Some(process) = self.apiserver.take() {
             process.stop(STOP_PATIENCE).await;
         }
+    }
+
+    /// Lets etcd say that its space is used up, as it does by itself when it is, or that it is not.
+    pub(crate) async fn set_etcd_full(&self, full: bool) -> Result<(), Error> {
+        let port = self.ports.etcd.number();
+        let url = format!("http://127.0.0.1:{port}/v3/maintenance/alarm");
+        let action = if full { "ACTIVATE" } else { "DEACTIVATE" };
+        let alarm = json!({ "action": action, "alarm": "NOSPACE" });
+        self.probe.post(&url, &alarm).await
     }
 
     /// Stops everything. An API server without its etcd would hang, so etcd is last.

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::process::Process;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 // A loaded two-core machine needs a multiple of the usual three seconds.
@@ -34,6 +35,14 @@ impl Probe {
             .build()
             .map_err(invalid)?;
         Ok(Self { http })
+    }
+
+    /// Posts JSON to `url`.
+    pub(crate) async fn post(&self, url: &str, body: &Value) -> Result<(), Error> {
+        let request = self.http.post(url).body(body.to_string());
+        let failed = |reason: reqwest::Error| Error::Etcd(reason.to_string());
+        let answer = request.send().await.map_err(failed)?;
+        answer.error_for_status().map(drop).map_err(failed)
     }
 
     /// Waits until `url` answers with success. The end of the process ends the wait.

@@ -218,6 +218,24 @@ async fn an_api_server_comes_back_on_its_port_with_its_data() {
 }
 
 #[tokio::test]
+async fn a_full_etcd_takes_no_write_until_it_is_drained() {
+    let cluster = Cluster::start(Options::new(false)).await.unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client().unwrap(), "default");
+    let make = async |name: &str| {
+        let map = json!({ "metadata": { "name": name } });
+        let map: ConfigMap = serde_json::from_value(map).unwrap();
+        maps.create(&PostParams::default(), &map).await
+    };
+    make("before").await.unwrap();
+    cluster.fill_etcd().await.unwrap();
+    let refused = make("meanwhile").await.unwrap_err().to_string();
+    assert!(refused.contains("space exceeded"), "{refused}");
+    maps.get("before").await.unwrap();
+    cluster.drain_etcd().await.unwrap();
+    make("after").await.unwrap();
+}
+
+#[tokio::test]
 async fn the_operator_can_do_what_its_rules_say_and_no_more() {
     let cluster = devcluster::shared().await;
     let (home, tenant) = (

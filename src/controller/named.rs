@@ -13,14 +13,14 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
-use kube_runtime::WatchStreamExt;
-use kube_runtime::watcher::{self, Event, watcher};
+use kube_runtime::watcher::{self, Event};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::dependency::{Named, NamedKind};
 use super::external_cloud_secret::ownership::SecretFacts;
+use super::resume;
 use super::watch::watch_failed;
 use crate::secret_bytes::SecretBytes;
 
@@ -234,7 +234,7 @@ impl NamedObjects {
         let config = watcher::Config::default()
             .fields(&format!("metadata.name={}", named.name))
             .timeout(WATCH_SECONDS);
-        let events = watcher(api, config).default_backoff();
+        let events = resume::watch(api, config);
         pin_mut!(events);
         let mut listed = None;
         while let Some(event) = events.next().await {

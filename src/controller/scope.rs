@@ -1,19 +1,15 @@
 //! Which namespaces are served: all of them by one watch, or some by a watch for each.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 
-use futures::stream::{self, BoxStream, SelectAll};
+use futures::stream::{self, SelectAll};
 use futures::{StreamExt, future};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::{Api, Client, Resource};
-use kube_runtime::WatchStreamExt;
-use kube_runtime::watcher::{self, Config, Event, watcher};
-use serde::de::DeserializeOwned;
+use kube_runtime::watcher::{self, Config, Event};
 
-/// What a watch brings. One that fails is tried again, more and more slowly.
-pub type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
+use super::resume::{Events, Watched, watch};
 
 /// The namespaces that are served.
 #[derive(Debug, Clone)]
@@ -109,16 +105,6 @@ impl Scope {
         };
         together(named.iter().map(begin).collect())
     }
-}
-
-/// What can be watched.
-pub trait Watched: Clone + Debug + DeserializeOwned + Send + 'static {}
-
-impl<K: Clone + Debug + DeserializeOwned + Send + 'static> Watched for K {}
-
-/// Watches what is behind `api`.
-pub fn watch<K: Resource + Watched>(api: Api<K>, config: Config) -> Events<K> {
-    watcher(api, config).default_backoff().boxed()
 }
 
 /// Watches nothing: there is none of it.

@@ -21,8 +21,9 @@ use super::caches::{Caches, key_of, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
+use super::resume::{self, Events};
 use super::run::Guarded;
-use super::scope::{self, Events};
+use super::scope;
 use crate::api::{
     CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
 };
@@ -79,8 +80,13 @@ pub const ALL: [&str; 5] = [
     "external cloud secrets",
 ];
 
+/// How many objects one page of a list holds: a page is in memory as a whole, decoded and not.
+const PAGE: u32 = 250;
+
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+    watcher::Config::default()
+        .timeout(WATCH_SECONDS)
+        .page_size(PAGE)
 }
 
 /// Watches the managed Secrets.
@@ -143,7 +149,7 @@ pub async fn stores(caches: Arc<Caches>, writer: Writer<Guarded<CloudSecretStore
 /// Watches the stores of the cluster, where those are served.
 pub async fn cluster_stores(caches: Arc<Caches>, writer: Writer<Guarded<ClusterCloudSecretStore>>) {
     let watched = if caches.scope.cluster_stores {
-        scope::watch(Api::all(caches.client.clone()), config())
+        resume::watch(Api::all(caches.client.clone()), config())
     } else {
         scope::nothing()
     };

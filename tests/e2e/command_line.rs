@@ -146,9 +146,8 @@ fn help_lists_every_flag_with_its_variable() {
     {
         let flag = format!("--{}", argument.get_long().unwrap());
         let variable = argument.get_env().expect(&flag).to_str().unwrap();
-        let expected = match argument.get_long() {
-            // What the Pod's own manifest sets.
-            Some("namespace") => "POD_NAMESPACE".to_owned(),
+        let expected = match &*flag {
+            "--namespace" => "POD_NAMESPACE".to_owned(),
             _ => flag[2..].to_uppercase().replace('-', "_"),
         };
         assert_eq!(variable, expected);

@@ -225,6 +225,8 @@ async fn whoever_was_stopped_past_its_lease_writes_nothing_wrong_when_it_goes_on
             .wait_value(&name, "value", &format!("canary-{last}"))
             .await;
         scene.wait_settled(&name).await;
+        // Requests take turns: the last one may come after its value.
+        scene.wait_handled(&name, &last.to_string()).await;
     }
     let before = everything(&scene).await;
     tokio::time::sleep(Duration::from_secs(3)).await;

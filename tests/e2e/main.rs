@@ -23,6 +23,7 @@ mod entered_role;
 mod failover;
 mod faults;
 mod hostile;
+mod hot_path;
 mod identity;
 mod input;
 mod interruption;

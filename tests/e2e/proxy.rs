@@ -1,6 +1,7 @@
 //! A server between two others: it passes everything on, remembers it, and spoils or refuses answers.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -66,6 +67,7 @@ struct Shared {
     seen: Mutex<Vec<Exchange>>,
     /// How often all streams were cut.
     cuts: watch::Sender<usize>,
+    closed: AtomicBool,
 }
 
 impl Proxy {
@@ -84,6 +86,7 @@ impl Proxy {
             rules: Mutex::default(),
             seen: Mutex::default(),
             cuts: watch::Sender::default(),
+            closed: AtomicBool::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -129,6 +132,12 @@ impl Proxy {
     /// Cuts every stream that is open, in the middle.
     pub fn cut_streams(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Cuts every stream and passes nothing on, or passes everything on again.
+    pub fn close(&self, closed: bool) {
+        self.shared.closed.store(closed, Ordering::SeqCst);
+        self.cut_streams();
     }
 
     /// How many answers the rules have spoilt, one number for each rule.
@@ -184,6 +193,9 @@ impl Shared {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if shared.closed.load(Ordering::SeqCst) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().unwrap().to_string();
     let asked = (Instant::now(), parts.method.clone(), path.clone());
