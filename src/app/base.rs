@@ -119,11 +119,7 @@ impl Base {
             edge,
             metrics,
             pressure,
-            limits: Limits {
-                quota_share: args.quota_share,
-                held_bytes: args.value_memory,
-                ..Limits::default()
-            },
+            limits: Limits::new(args.quota_share, args.value_memory),
         };
         Ok((base, elector, writers))
     }

@@ -238,13 +238,22 @@ impl Facts<'_> {
         errors: impl Iterator<Item = Option<&'e Arc<CallError>>>,
     ) -> Option<Problem> {
         let entries = self.object.spec.data.iter().zip(errors);
-        entries.enumerate().find_map(|(i, (entry, error))| {
+        let read = |(i, (entry, error)): (usize, (&DataEntry, Option<&Arc<CallError>>))| {
             let problem = Problem::read(&entry.secret_key, &entry.remote_ref.key, error?);
             Some(match self.stand_in(i) {
                 Some(region) => problem.with_stand_in(region),
                 None => problem,
             })
-        })
+        };
+        let mut problems = entries.enumerate().filter_map(read);
+        let first = problems.next()?;
+        // What is told already is told on as long as it lasts: in an outage entries fail one by one.
+        let told = find_condition(&self.status.conditions, FRESH);
+        let told = |problem: &Problem| told.is_some_and(|told| problem.is_told_by(told));
+        if told(&first) {
+            return Some(first);
+        }
+        Some(problems.find(told).unwrap_or(first))
     }
 
     /// The other region whose answer the Secret holds for an entry.

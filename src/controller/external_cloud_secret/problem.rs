@@ -1,5 +1,7 @@
 //! Why an object is not as it should be, in the words its conditions use.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::api::Reason;
 use crate::provider::{CallError, Class, Detail};
 
@@ -48,6 +50,12 @@ impl Problem {
         self
     }
 
+    /// Whether `condition` says the same, be it of another request.
+    pub fn is_told_by(&self, condition: &Condition) -> bool {
+        condition.reason == self.reason.as_str()
+            && without_request(&condition.message) == without_request(&self.message)
+    }
+
     /// Whether nothing but a change by the user can help: waiting does not.
     pub fn needs_user(&self) -> bool {
         matches!(
@@ -59,6 +67,14 @@ impl Problem {
                 | Reason::TooLarge
         )
     }
+}
+
+/// A message without the request id that a read's failure ends in.
+fn without_request(message: &str) -> (&str, &str) {
+    let Some((head, rest)) = message.split_once(" (request ") else {
+        return (message, "");
+    };
+    (head, rest.split_once(')').map_or("", |(_, tail)| tail))
 }
 
 /// The condition reason of an error class.

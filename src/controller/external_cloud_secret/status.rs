@@ -62,20 +62,8 @@ pub fn next(facts: &Facts<'_>, report: &Report<'_>, now: Timestamp) -> ExternalC
 /// The message of a failure, which stays what it was while only the request id is another: a new
 /// process does not write every status anew.
 fn steady(old: &[Condition], type_: &str, problem: &Problem) -> String {
-    let same = |old: &&Condition| {
-        old.reason == problem.reason.as_str()
-            && without_request(&old.message) == without_request(&problem.message)
-    };
-    let old = find_condition(old, type_).filter(same);
+    let old = find_condition(old, type_).filter(|old| problem.is_told_by(old));
     old.map_or_else(|| problem.message.clone(), |old| old.message.clone())
-}
-
-/// A message without the request id that a read's failure ends in.
-fn without_request(message: &str) -> (&str, &str) {
-    let Some((head, rest)) = message.split_once(" (request ") else {
-        return (message, "");
-    };
-    (head, rest.split_once(')').map_or("", |(_, tail)| tail))
 }
 
 fn set_ready(

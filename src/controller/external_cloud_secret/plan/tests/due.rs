@@ -313,3 +313,41 @@ fn the_first_failed_entry_is_named() {
         other => panic!("{other:?}"),
     });
 }
+
+#[test]
+#[allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method is not general enough"
+)]
+fn what_is_told_of_an_outage_stays_while_one_entry_after_the_other_fails() {
+    let mut case = Case::with(|case| {
+        let mut second = case.object.spec.data[0].clone();
+        second.secret_key = "b".into();
+        case.object.spec.data.push(second);
+        case.places.push(EntryPlace::default());
+        case.views = vec![fresh("v"), failed(Class::Unavailable)];
+    });
+    let told = |case: &Case| match case.facts(|facts| facts.due()) {
+        Due::Report(Standing::Failed(problem)) => problem,
+        due => panic!("{due:?}"),
+    };
+    let first = told(&case);
+    assert!(first.message.starts_with("data[b]"), "{}", first.message);
+    let generation = case.object.metadata.generation;
+    set_condition(
+        &mut case.status().conditions,
+        FRESH,
+        ConditionStatus::False,
+        first.reason,
+        first.message.as_str(),
+        generation,
+        Timestamp::UNIX_EPOCH,
+    );
+    case.views = vec![failed(Class::Unavailable), failed(Class::Unavailable)];
+    assert_eq!(told(&case), first);
+    case.views[1] = fresh("v");
+    assert!(
+        told(&case).message.starts_with("data[a]"),
+        "that one is well again"
+    );
+}
