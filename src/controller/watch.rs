@@ -80,8 +80,13 @@ pub const ALL: [&str; 5] = [
     "external cloud secrets",
 ];
 
+/// How many objects one page of a list holds: a page is in memory as a whole, decoded and not.
+const PAGE: u32 = 250;
+
 fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+    watcher::Config::default()
+        .timeout(WATCH_SECONDS)
+        .page_size(PAGE)
 }
 
 /// Watches the managed Secrets.
