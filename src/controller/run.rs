@@ -19,8 +19,7 @@ use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Dependent, Named, StoreId};
 use super::external_cloud_secret;
 use super::guard::{self, Outcome, guarded};
-use super::resume::{self, Events};
-use super::scope;
+use super::scope::{self, Events};
 use super::store;
 use super::watch::{FIRST, Filled, config, pruned, watch_failed};
 use crate::api::{
@@ -74,7 +73,7 @@ pub async fn stores(
         shutdown.clone(),
     );
     let watched = if scope.cluster_stores {
-        resume::watch(Api::all(context.client.clone()), config())
+        scope::watch(Api::all(context.client.clone()), config())
     } else {
         scope::nothing()
     };

@@ -16,9 +16,8 @@ use tokio::time::Instant;
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
-use super::resume::Events;
 use super::run::Guarded;
-use super::scope;
+use super::scope::{self, Events};
 use crate::api::names;
 
 /// How often what nobody needs any more is let go.
