@@ -9,7 +9,8 @@ use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::{Api, Client, Resource};
 use kube_runtime::watcher::{self, Config, Event};
 
-use super::resume::{Events, Watched, watch};
+use super::resume::Watched;
+pub use super::resume::{Events, watch};
 
 /// The namespaces that are served.
 #[derive(Debug, Clone)]

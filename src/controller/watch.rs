@@ -21,9 +21,8 @@ use super::caches::{Caches, key_of, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
-use super::resume::{self, Events};
 use super::run::Guarded;
-use super::scope;
+use super::scope::{self, Events};
 use crate::api::{
     CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
 };
@@ -149,7 +148,7 @@ pub async fn stores(caches: Arc<Caches>, writer: Writer<Guarded<CloudSecretStore
 /// Watches the stores of the cluster, where those are served.
 pub async fn cluster_stores(caches: Arc<Caches>, writer: Writer<Guarded<ClusterCloudSecretStore>>) {
     let watched = if caches.scope.cluster_stores {
-        resume::watch(Api::all(caches.client.clone()), config())
+        scope::watch(Api::all(caches.client.clone()), config())
     } else {
         scope::nothing()
     };

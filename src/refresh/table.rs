@@ -114,13 +114,11 @@ pub(super) struct Table {
 // === impl Limits ===
 
 impl Limits {
-    /// The bounds of an operator that uses this part of its quotas and this many bytes for values. Who
-    /// wants no budgets wants to be as fast as the cloud.
+    /// With this part of the quotas, none to be as fast as the cloud, and this many bytes for values.
     pub fn new(quota_share: f64, held_bytes: usize) -> Self {
         let own = Self::default();
-        let unbounded = quota_share == 0.0;
         Self {
-            in_flight_per_group: own.in_flight_per_group * if unbounded { 8 } else { 1 },
+            in_flight_per_group: own.in_flight_per_group * if quota_share == 0.0 { 8 } else { 1 },
             quota_share,
             held_bytes,
             ..own

@@ -36,12 +36,14 @@ fn kind(exchange: &Exchange) -> String {
     format!("{verb} {}{}", parts[0], subresource.unwrap_or_default())
 }
 
-/// The requests since `seen` of them, counted by what they do, Leases and events apart.
+/// The requests since `seen` of them, counted by what they do, Leases and events apart, and watches, which
+/// the API server may end at any time.
 fn requests(api: &Proxy, seen: usize) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for exchange in &api.seen()[seen..] {
         let kind = kind(exchange);
-        if !kind.ends_with(" leases") && !kind.ends_with(" events") {
+        let apart = [" leases", " events"].iter().any(|end| kind.ends_with(end));
+        if !apart && !kind.starts_with("WATCH ") {
             *counts.entry(kind).or_default() += 1;
         }
     }
