@@ -13,7 +13,7 @@ use super::scene::Scene;
 use super::wait::until;
 
 /// How long a fault may take to show: a call that hangs ends at its deadline.
-pub const LATE: Duration = Duration::from_secs(45);
+pub const LATE: Duration = Duration::from_secs(90);
 
 /// Points the scene's stores at a proxy of the cloud, and adds one with an access key.
 pub async fn through(scene: &Scene<'_>, url: &str) {

@@ -100,11 +100,12 @@ fn advice(error: &CallError) -> &'static str {
     }
     match error.class {
         Class::NotFound => {
-            "; create it, or correct remoteRef (key, version or stage) or the store's region"
+            "; create it, or correct remoteRef.key, remoteRef.version, remoteRef.stage or the store's \
+             region"
         }
         Class::Unauthenticated => "; check the store's spec.auth",
         Class::Denied => "; check what the store's identity may do, and who may assume its role",
-        Class::Invalid => "; correct remoteRef (key, version or stage)",
+        Class::Invalid => "; correct remoteRef.key, remoteRef.version or remoteRef.stage",
         Class::Throttled | Class::Unavailable => "; it is tried again",
         Class::Protocol => "; the answer was not used",
     }
@@ -128,7 +129,7 @@ mod tests {
             (
                 Class::Invalid,
                 None,
-                "; correct remoteRef (key, version or stage)",
+                "; correct remoteRef.key, remoteRef.version or remoteRef.stage",
             ),
             (
                 Class::Invalid,

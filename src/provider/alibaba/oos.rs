@@ -242,7 +242,7 @@ impl Parameters {
 /// The version that `key` asks for, in the cloud's own spelling.
 fn version(key: &RemoteKey) -> Result<Option<String>, CallError> {
     if key.stage.is_some() {
-        let detail = Detail::Fixed("parameters have no stages");
+        let detail = Detail::Fixed("parameters have no stages: leave out remoteRef.stage");
         return Err(CallError::new(Class::Invalid, "Stage").with_detail(detail));
     }
     let Some(version) = &key.version else {
@@ -251,7 +251,7 @@ fn version(key: &RemoteKey) -> Result<Option<String>, CallError> {
     match version.parse::<u32>() {
         Ok(number) if number > 0 => Ok(Some(number.to_string())),
         _ => {
-            let detail = Detail::Fixed("a parameter's version is a positive integer");
+            let detail = Detail::Fixed("remoteRef.version of a parameter is a positive integer");
             Err(CallError::new(Class::Invalid, "ParameterVersion").with_detail(detail))
         }
     }
