@@ -144,8 +144,9 @@ async fn a_throttling_cloud_is_left_in_peace_and_costs_no_secret() {
     let id = scene.cloud.add_fault(fault);
     scene.put(VICTIM, "canary-new");
     scene.put("n1", "canary-meanwhile");
+    // A call waits twice for the cloud's hint before it gives up.
     let message = scene
-        .wait_condition(VICTIM, "Fresh", "False", "Throttled")
+        .wait_condition_for(LONG, VICTIM, "Fresh", "False", "Throttled")
         .await;
     assert!(
         message.contains("Throttling.User") && message.contains("(request "),
