@@ -268,10 +268,18 @@ async fn the_operator_can_do_what_its_rules_say_and_no_more() {
         .await
         .unwrap();
     let accounts = Api::<ServiceAccount>::namespaced(client, tenant.name());
-    accounts
-        .create_token_request("shop", &create, &token_request("a"))
-        .await
-        .unwrap();
+    // The authorizer of the API server hears of a Role a moment after it is made.
+    let mut granted = Err(None);
+    for _ in 0..100 {
+        let wanted = token_request("a");
+        let request = accounts.create_token_request("shop", &create, &wanted);
+        granted = request.await.map_err(Some);
+        if granted.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    granted.unwrap();
     assert!(
         accounts
             .create_token_request("other", &create, &token_request("a"))
