@@ -11,6 +11,7 @@ use super::group::{Batch, is_in};
 use super::line::Lane;
 use super::row::{GroupId, Place, Row, RowId};
 use super::table::{Now, Table};
+use super::turn::namespace_of;
 use crate::provider::CallError;
 
 /// So many calls without a good answer, one after the other, are an outage.
@@ -330,8 +331,7 @@ impl Table {
             let next = waiting().filter(later).chain(waiting()).find(waits);
             let resting = self.groups.get(&id)?.queue.first().map(|(_, row)| *row);
             let row = next.or(resting)?;
-            let object = self.rows.get(&row)?.subscribers.as_slice().first()?.object;
-            let namespace = &self.objects.get(&object)?.key.namespace;
+            let namespace = namespace_of(self.rows.get(&row)?, &self.objects)?;
             Some((row, Arc::clone(namespace)))
         })
     }
@@ -343,8 +343,8 @@ impl Table {
                 let mut rows = group.lanes[lane.index()].iter();
                 rows.any(|row| is_in(&self.rows, row, lane))
             };
-            let parts = group.parts.iter().flatten();
-            Lane::ALL.into_iter().any(waits) || parts.count() > 0
+            let mut parts = group.parts.iter().flatten();
+            Lane::ALL.into_iter().any(waits) || parts.next().is_some()
         })
     }
 

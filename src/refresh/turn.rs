@@ -1,5 +1,6 @@
 //! Whose turn it is: groups in their lines, and rows in their lanes as their time comes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -7,7 +8,7 @@ use tokio::time::Instant;
 use super::group::Batch;
 use super::line::{Lane, Turn};
 use super::outage::Endpoint;
-use super::row::{GroupId, LineId, Place, RowId};
+use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
 use super::table::{Departure, Now, Object, Table};
 
 // === impl Table ===
@@ -31,7 +32,6 @@ impl Table {
         if probing || knocking || !group.is_free(self.limits.in_flight_per_group) {
             line.withdraw(id, &mut group.link);
         } else if allowed > now {
-            line.withdraw(id, &mut group.link);
             let timer = group.wanted(now).map(|time| time.max(allowed));
             line.place(id, &mut group.link, timer, false, [None; 3]);
         } else {
@@ -103,10 +103,8 @@ impl Table {
                 None => Lane::Periodic,
             };
             row.place = Place::Ripe;
-            let object = row.subscribers.as_slice().first().map(|s| s.object);
-            let object = object.and_then(|object| self.objects.get(&object));
-            if let Some(object) = object {
-                group.lane(lane).push(&object.key.namespace, row_id);
+            if let Some(namespace) = namespace_of(row, &self.objects) {
+                group.lane(lane).push(namespace, row_id);
             }
         }
     }
@@ -124,11 +122,7 @@ impl Table {
                 let row = batch
                     .as_ref()
                     .and_then(|batch| self.rows.get(batch.first()?));
-                let object = row
-                    .and_then(|row| row.subscribers.as_slice().first())
-                    .map(|s| s.object);
-                let object = object.and_then(|object| self.objects.get(&object));
-                line.serve_part(id, object.map(|object| &object.key.namespace));
+                line.serve_part(id, row.and_then(|row| namespace_of(row, &self.objects)));
                 batch
             }
             Turn::Lane(lane, _) => {
@@ -188,4 +182,13 @@ impl Table {
         }
         self.note(group_id, now);
     }
+}
+
+/// The namespace at whose turn a row leaves that nobody in particular waits for.
+pub(super) fn namespace_of<'a>(
+    row: &Row,
+    objects: &'a HashMap<ObjectId, Object>,
+) -> Option<&'a Arc<str>> {
+    let object = row.subscribers.as_slice().first()?.object;
+    Some(&objects.get(&object)?.key.namespace)
 }
