@@ -21,7 +21,7 @@ demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everythin
 test: rust ## Everything that must pass
 	$(BUILD) --bin devcluster
 	$(TARGET)/debug/devcluster prepare
-	$(CARGO) test --workspace --no-fail-fast
+	@CARGO=$(CARGO) exec tests/run
 
 check: rust lints deny ## Format, lints, generated files, dependencies, documentation
 	$(CARGO) fmt --all --check
