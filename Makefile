@@ -6,7 +6,7 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
-BUILD := $(CARGO) build --workspace --example demo
+BUILD := $(CARGO) build --workspace --examples
 
 .PHONY: help demo test check bench counters plots crds rust lints deny valgrind
 
@@ -30,6 +30,8 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	@echo "crds/ must be what the code says:"
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh" >/dev/null; \
 		diff -r crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+	@echo "docs/api.md must be what they say:"
+	@$(TARGET)/debug/examples/api-reference | diff docs/api.md - && echo "it is" || { echo "it is not: run make crds"; exit 1; }
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 
@@ -46,10 +48,11 @@ counters: rust valgrind ## Instructions of the hot paths against bench/counters.
 plots: ## Draw docs/scale/ from the reports of all sizes that were measured
 	@exec $(TARGET)/release/bench plot --out docs/scale $(TARGET)/bench/report-*.json
 
-crds: rust ## Write crds/ anew
+crds: rust ## Write crds/ and docs/api.md anew
 	$(BUILD) --bin external-cloud-secrets
 	rm -f crds/*.yaml
 	$(TARGET)/debug/external-cloud-secrets crds --dir crds
+	$(TARGET)/debug/examples/api-reference >docs/api.md
 
 # Tools: found, or installed where that is safe, or one line that says how to get them.
 
