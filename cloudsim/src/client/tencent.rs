@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::admin::{AccessKeySpec, tencent::*};
+use crate::admin::AccessKeySpec;
+use crate::admin::tencent::{Ahead, Changed, DeletedVersion, OneVersion, Rotated};
 use crate::client::{Admin, AdminError, arn, list};
 use crate::tencent::{
     At, Metadata, OidcProvider, Role, Secret, SecretInfo, SecretState, Settings, Version,

@@ -56,6 +56,13 @@ impl<'a> Call<'a> {
         request: &'a Request,
     ) -> Result<Self, Refusal> {
         let region = region(request)?;
+        let kind = request.header("content-type").unwrap_or_default();
+        if !kind.starts_with("application/json") {
+            return Err(refuse(
+                "InvalidRequest",
+                "The content type is not application/json.",
+            ));
+        }
         let body = serde_json::from_slice(&request.body)
             .map_err(|_| refuse("InvalidRequest", "The body is not a JSON object."))?;
         let call = Self {

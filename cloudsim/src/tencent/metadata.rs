@@ -18,6 +18,9 @@ use crate::tencent::cam::{Kind, Principal, split_role_arn};
 
 const CREDENTIALS: &str = "/latest/meta-data/cam/security-credentials/";
 
+/// The service that a role must trust to be bound to an instance.
+const SERVICE: &str = "cvm.qcloud.com";
+
 /// What an instance asks its metadata service for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -117,8 +120,12 @@ fn text(
         Asked::Role => Ok(name.to_owned()),
         Asked::Credentials(other) if other != name => Err(absent()),
         Asked::Credentials(_) => {
-            let known = cloud.tencent.registry.read().role(role).is_some();
-            if !known || state == CredentialsState::Failed {
+            let registry = cloud.tencent.registry.read();
+            let known = registry.role(role);
+            // A role with a trust document must trust the instances' service, or it could not be an instance's.
+            let trusted = known.is_some_and(|role| role.trust.admits_service(SERVICE));
+            drop(registry);
+            if !trusted || state == CredentialsState::Failed {
                 return Ok(json!({ "Code": "Failed" }).to_string());
             }
             let handed = handed(cloud, account, name, state == CredentialsState::Expired);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::cloud::CloudError;
 use crate::parameter::Place;
 use crate::quota::Quotas;
+use crate::seed::SeedError;
 use crate::shared::Shared;
 use crate::tencent::cam::{Registry, provider_arn, role_arn};
 use crate::tencent::metadata::Handed;
@@ -201,6 +202,9 @@ impl State {
         let mut store = self.secrets.write();
         let secret = store.get_mut(&place, now);
         let secret = secret.ok_or(CloudError::NotFound("secret"))?;
+        if matches!(secret.about.kind, SecretType::Custom | SecretType::Ssh) {
+            return Err(wrong(at, "is of a type that is not rotated this way"));
+        }
         secret.rotate(Data::Text(text.into()), now);
         Ok(())
     }
@@ -300,6 +304,10 @@ impl State {
         let deleted = self.registry.write().delete_provider(&arn);
         found(deleted, "OIDC provider")
     }
+}
+
+fn wrong(at: &At, why: &str) -> CloudError {
+    SeedError::Rule(format!("tencent: secret {} {why}", at.name)).into()
 }
 
 fn found(found: bool, what: &'static str) -> Result<(), CloudError> {

@@ -324,7 +324,11 @@ async fn another_process_can_do_all_of_it() {
     let admin = admin.tencent();
     let client = Tencent::new(&simulator, USER);
     admin
-        .put_secret(&Secret::new("prod-far", "canary-1"))
+        .put_secret(&Secret::managed(
+            SecretType::Product,
+            "prod-far",
+            "canary-1",
+        ))
         .await
         .unwrap();
     admin.rotate("prod-far", "canary-2").await.unwrap();

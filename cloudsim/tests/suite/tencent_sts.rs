@@ -256,6 +256,20 @@ async fn an_instance_says_its_role_and_its_credentials() {
         get(&credentials).await,
         (200, "{\"Code\":\"Failed\"}".to_owned())
     );
+    simulator
+        .tencent()
+        .set_metadata(Some(with(CredentialsState::Ok)));
+    for (service, expected) in [("cvm.qcloud.com", "Success"), ("scf.qcloud.com", "Failed")] {
+        let mut role = Role::new("reader");
+        role.trust_document = Some(json!({
+            "version": "2.0",
+            "statement": [{
+                "effect": "allow", "action": "name/sts:AssumeRole", "principal": { "service": [service] },
+            }],
+        }));
+        simulator.tencent().put_role(&role).unwrap();
+        assert!(get(&credentials).await.1.contains(expected), "{service}");
+    }
     let fault = Fault::new(Effect::Html { status: 500 }).service("tencent-metadata");
     simulator.add_fault(fault.times(1));
     assert_eq!(get(path).await.0, 500);

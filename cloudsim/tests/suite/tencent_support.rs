@@ -1,5 +1,7 @@
 //! A simulator with a small Tencent Cloud in it, and a client that signs with TC3-HMAC-SHA256.
 
+use std::fmt::Write as _;
+
 use cloudsim::{Options, Simulator};
 use jiff::Timestamp;
 use reqwest::{Response, header::HeaderMap};
@@ -165,7 +167,7 @@ impl Tencent {
         let mut lines = format!("content-type:{}\nhost:{host}\n", self.content_type);
         let mut names = "content-type;host".to_owned();
         if self.signs_action {
-            lines += &format!("x-tc-action:{}\n", action.to_lowercase());
+            writeln!(lines, "x-tc-action:{}", action.to_lowercase()).unwrap();
             names += ";x-tc-action";
         }
         let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", sha(&body));
