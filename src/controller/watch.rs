@@ -244,6 +244,7 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 context.memories.sweep();
                 let now = Instant::now();
                 context.refreshes.sweep(now);
+                context.cluster_refreshes.sweep(now);
                 context.events.sweep(now);
             }
         }
