@@ -12,7 +12,7 @@ BUILD := $(CARGO) build --workspace --example demo
 .PHONY: help demo test check bench counters plots crds chart chart-files rust lints deny valgrind
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13
 
 demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everything running
 	$(CARGO) build --release --bin external-cloud-secrets
