@@ -1,0 +1,253 @@
+//! What GitOps tools see: each state of each kind, as Flux and Argo CD take it.
+
+mod judge;
+
+use cloudsim::Fault;
+use kube::api::{Api, DynamicObject};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+use self::judge::Judge;
+use super::cloud::Service;
+use super::road::Road;
+use super::scene::Scene;
+use super::snapshot::NEVER;
+use super::wait::SOON;
+use super::world::World;
+
+const OBJECT: &str = "ExternalCloudSecret";
+const STORE: &str = "CloudSecretStore";
+const CLUSTER_STORE: &str = "ClusterCloudSecretStore";
+
+/// A state: the object that is in it, what Flux and Argo CD say, and what stands in Argo CD's message.
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+/// The states of objects while the operator runs.
+const OBJECTS: [Row; 8] = [
+    ("ready", "Current", "Healthy", "Secret ready is in place"),
+    // The Secret is there: nobody is to roll anything back.
+    (
+        "stale",
+        "Current",
+        "Healthy",
+        "not fresh, ProviderUnavailable: data[value]",
+    ),
+    ("suspended", "Current", "Suspended", "spec.suspend"),
+    ("resting", "Current", "Suspended", "CloudSecretStore rest"),
+    ("asleep", "InProgress", "Suspended", "spec.suspend"),
+    (
+        "waiting",
+        "InProgress",
+        "Progressing",
+        "ProviderUnavailable: data[value]",
+    ),
+    (
+        "refused",
+        "InProgress",
+        "Degraded",
+        "AccessDenied: data[value]",
+    ),
+    ("stalled", "Failed", "Degraded", "StoreNotFound: "),
+];
+
+/// The states of stores, of both kinds, while the operator runs.
+const STORES: [Row; 5] = [
+    (
+        "ready",
+        "Current",
+        "Healthy",
+        "the spec and the identity resolve",
+    ),
+    ("dark", "Current", "Healthy", "not reachable: "),
+    ("suspended", "Current", "Suspended", "spec.suspend"),
+    ("waiting", "InProgress", "Degraded", "StoreNotReady: "),
+    ("stalled", "Failed", "Degraded", "InvalidSpec: "),
+];
+
+/// The states of every kind that nobody has looked at yet.
+const UNSEEN: [Row; 2] = [
+    ("unseen", "InProgress", "Progressing", "has not seen"),
+    ("changed", "InProgress", "Progressing", "has not seen"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flux_and_argo_cd_take_each_state_for_what_it_is() {
+    let world = World::own().await;
+    let scene = Scene::new(&world, "states").await;
+    objects(&scene).await;
+    for row in OBJECTS {
+        check(&scene, OBJECT, row.0, row).await;
+    }
+    for kind in [STORE, CLUSTER_STORE] {
+        stores(&scene, kind).await;
+        for row in STORES {
+            check(&scene, kind, &name_of(&scene, kind, row.0), row).await;
+        }
+    }
+
+    // Nobody is there who would see what is new.
+    drop(world.operator.lock().await.take());
+    scene.apply(&waking(&scene, "unseen")).await.unwrap();
+    let mut changed = waking(&scene, "ready");
+    changed["spec"]["refreshInterval"] = "7000h".into();
+    scene.apply(&changed).await.unwrap();
+    for kind in [STORE, CLUSTER_STORE] {
+        scene.apply(&store(&scene, kind, "unseen")).await.unwrap();
+        let mut changed = store(&scene, kind, "ready");
+        changed["spec"]["limits"] = json!({ "requestsPerSecond": 7 });
+        scene.apply(&changed).await.unwrap();
+    }
+    for kind in [OBJECT, STORE, CLUSTER_STORE] {
+        for (state, object) in [(0, "unseen"), (1, "ready")] {
+            let name = name_of(&scene, kind, object);
+            check(&scene, kind, &name, UNSEEN[state]).await;
+        }
+        let name = name_of(&scene, kind, "stalled");
+        delete_slowly(&scene, kind, &name).await;
+        let going = Judge::get()
+            .await
+            .ask(&raw(&scene, kind, &name).await)
+            .await;
+        assert_eq!(going.flux.status, "Terminating", "{kind}");
+    }
+}
+
+/// Asks both tools about an object.
+async fn check(scene: &Scene<'_>, kind: &str, name: &str, (state, flux, argo, message): Row) {
+    let object = raw(scene, kind, name).await;
+    let seen = Judge::get().await.ask(&object).await;
+    let status = &object["status"];
+    assert_eq!(seen.flux.status, flux, "{kind} {state}: {seen:?}\n{status}");
+    assert_eq!(seen.argo.status, argo, "{kind} {state}: {seen:?}\n{status}");
+    let told = seen.argo.message.contains(message);
+    assert!(told, "{kind} {state}: {seen:?}");
+}
+
+/// Brings one object into each state of [`OBJECTS`].
+async fn objects(scene: &Scene<'_>) {
+    let rest = scene.store("rest", scene.rrsa("reader"));
+    scene.apply(&rest).await.unwrap();
+    let mut resting = waking(scene, "resting");
+    resting["spec"]["secretStoreRef"]["name"] = "rest".into();
+    let calm = ["ready", "stale", "suspended"].map(|name| waking(scene, name));
+    scene.apply_all(&calm).await;
+    scene.apply(&resting).await.unwrap();
+    for name in ["ready", "stale", "suspended", "resting"] {
+        scene.wait_settled(name).await;
+    }
+    for name in ["stale", "waiting"] {
+        let fault = Fault::error(503, "ServiceUnavailable").name(&scene.key(name));
+        scene.cloud.add_fault(fault);
+    }
+    scene.refresh("stale", "1").await;
+    let mut rest = rest;
+    rest["spec"]["suspend"] = true.into();
+    scene.apply(&rest).await.unwrap();
+    for name in ["suspended", "asleep"] {
+        let mut object = waking(scene, name);
+        object["spec"]["suspend"] = true.into();
+        scene.apply(&object).await.unwrap();
+    }
+    scene.apply(&waking(scene, "waiting")).await.unwrap();
+    let mut refused = waking(scene, "refused");
+    refused["spec"]["data"][0]["remoteRef"]["key"] = "/elsewhere/db".into();
+    let mut stalled = waking(scene, "stalled");
+    stalled["spec"]["secretStoreRef"]["name"] = "missing".into();
+    scene.apply_all(&[refused, stalled]).await;
+    for (name, type_, status, reason) in [
+        ("stale", "Fresh", "False", "ProviderUnavailable"),
+        ("suspended", "Fresh", "False", "Suspended"),
+        ("resting", "Fresh", "False", "Suspended"),
+        ("asleep", "Ready", "Unknown", "Pending"),
+        ("waiting", "Ready", "False", "ProviderUnavailable"),
+        ("refused", "Ready", "False", "AccessDenied"),
+        ("stalled", "Stalled", "True", "StoreNotFound"),
+    ] {
+        scene.wait_condition(name, type_, status, reason).await;
+    }
+}
+
+/// An object that is refreshed when somebody asks for it, and its value.
+fn waking(scene: &Scene<'_>, name: &str) -> Value {
+    scene.put(name, "canary-state");
+    scene.object(name, NEVER, &[("value", name)])
+}
+
+/// Brings one store of a kind into each state of [`STORES`].
+async fn stores(scene: &Scene<'_>, kind: &str) {
+    let mut waiting = store(scene, kind, "waiting");
+    waiting["spec"]["auth"]["rrsa"]["serviceAccountRef"]["name"] = "missing".into();
+    let mut stalled = store(scene, kind, "stalled");
+    stalled["spec"]["auth"]["rrsa"]["audience"] = "example.com".into();
+    let mut suspended = store(scene, kind, "suspended");
+    suspended["spec"]["suspend"] = true.into();
+    let road = Road::open(scene.cloud.addr()).await;
+    let mut dark = store(scene, kind, "dark");
+    dark["spec"]["provider"][Service::Oos.name()]["endpoint"] = road.url().into();
+    let ready = store(scene, kind, "ready");
+    scene
+        .apply_all(&[waiting, stalled, suspended, dark, ready])
+        .await;
+    let named = |name| name_of(scene, kind, name);
+    for (name, status, reason) in [
+        ("waiting", "False", "StoreNotReady"),
+        ("stalled", "False", "InvalidSpec"),
+        ("suspended", "True", "Suspended"),
+        ("dark", "True", "StoreReady"),
+        ("ready", "True", "StoreReady"),
+    ] {
+        scene.wait_store(kind, &named(name), status, reason).await;
+    }
+    // Three references that nobody answers for.
+    road.cut();
+    let place = (kind, &*named("dark"));
+    let readers = ["a", "b", "c"].map(|key| {
+        let name = format!("{}-{key}", kind.to_lowercase());
+        scene.reading(&name, place, &[("value", &scene.key(key))])
+    });
+    scene.apply_all(&readers).await;
+    scene
+        .wait_store_is(SOON, place, "Reachable", "False", "ProviderUnavailable")
+        .await;
+}
+
+/// A store of a kind that any namespace may use.
+fn store(scene: &Scene<'_>, kind: &str, name: &str) -> Value {
+    let mut auth = scene.rrsa("reader");
+    if kind == STORE {
+        return scene.store(name, auth);
+    }
+    auth["rrsa"]["serviceAccountRef"]["namespace"] = scene.namespace.as_str().into();
+    scene.cluster_store(name, auth, json!([{ "namespaceSelector": {} }]))
+}
+
+fn name_of(scene: &Scene<'_>, kind: &str, name: &str) -> String {
+    match kind {
+        CLUSTER_STORE => scene.cluster_name(name),
+        _ => name.to_owned(),
+    }
+}
+
+fn api(scene: &Scene<'_>, kind: &str) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk("cloudsecrets.dev", "v1alpha1", kind);
+    let resource = ApiResource::from_gvk(&gvk);
+    match kind {
+        CLUSTER_STORE => Api::all_with(scene.client.clone(), &resource),
+        _ => Api::namespaced_with(scene.client.clone(), &scene.namespace, &resource),
+    }
+}
+
+/// An object as the API server gives it.
+async fn raw(scene: &Scene<'_>, kind: &str, name: &str) -> Value {
+    let object = api(scene, kind).get(name).await.unwrap();
+    serde_json::to_value(object).unwrap()
+}
+
+/// Deletes an object that somebody holds by a finalizer.
+async fn delete_slowly(scene: &Scene<'_>, kind: &str, name: &str) {
+    let api = api(scene, kind);
+    let held = json!({ "metadata": { "finalizers": ["example.com/held"] } });
+    let patch = kube::api::Patch::Merge(held);
+    api.patch(name, &Default::default(), &patch).await.unwrap();
+    api.delete(name, &Default::default()).await.unwrap();
+}
