@@ -18,7 +18,8 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 16] = [
+const OTHER_FLAGS: [&str; 21] = [
+    "all",
     "certificate-authority",
     "cluster",
     "dry-run",
@@ -26,13 +27,17 @@ const OTHER_FLAGS: [&str; 16] = [
     "embed-certs",
     "flatten",
     "for",
+    "local",
     "minify",
     "overwrite",
     "raw",
     "release",
     "server",
+    "server-side",
     "test",
+    "timeout",
     "token",
+    "type",
     "user",
     "workspace",
 ];

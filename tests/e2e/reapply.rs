@@ -55,14 +55,7 @@ fn pages() -> Vec<(PathBuf, Vec<Value>)> {
         };
         let manifests = yaml
             .iter()
-            .flat_map(|yaml| serde_saphyr::from_multiple::<Value>(yaml).unwrap())
-            // Kinds of other projects are not in this cluster.
-            .filter(|manifest| {
-                !manifest["apiVersion"]
-                    .as_str()
-                    .unwrap()
-                    .contains(".fluxcd.io/")
-            });
+            .flat_map(|yaml| serde_saphyr::from_multiple::<Value>(yaml).unwrap());
         (path, manifests.collect())
     };
     paths.into_iter().map(parsed).collect()
