@@ -3,12 +3,15 @@
 mod judge;
 
 use cloudsim::Fault;
-use kube::api::{Api, DynamicObject};
+use devcluster::{Cluster, Options};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use self::judge::Judge;
 use super::cloud::Service;
+use super::kubectl::Kubectl;
+use super::page::Page;
 use super::road::Road;
 use super::scene::Scene;
 use super::snapshot::NEVER;
@@ -110,6 +113,30 @@ async fn flux_and_argo_cd_take_each_state_for_what_it_is() {
             .await;
         assert_eq!(going.flux.status, "Terminating", "{kind}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_checks_are_merged_into_what_argo_cd_has_already() {
+    // Of our own: in a cluster that exists, Argo CD may be at work.
+    let cluster = Cluster::start(Options::new(false)).await.unwrap();
+    let kubectl = Kubectl::of(&cluster).await;
+    kubectl.print(&["create", "namespace", "argocd"]).await;
+    let url = "--from-literal=url=https://argocd.example.com";
+    let create = ["-n", "argocd", "create", "configmap", "argocd-cm", url];
+    kubectl.print(&create).await;
+    for script in Page::read("gitops.md").commands("Argo CD") {
+        kubectl.run_here(script).await;
+    }
+    let merged = kubectl
+        .json(&["-n", "argocd", "get", "configmap", "argocd-cm"])
+        .await;
+    assert_eq!(merged["data"]["url"], "https://argocd.example.com");
+    let judge = Judge::get().await;
+    for kind in [OBJECT, STORE, CLUSTER_STORE] {
+        let key = format!("resource.customizations.health.cloudsecrets.dev_{kind}");
+        assert_eq!(merged["data"][&key], judge.check(kind));
+    }
+    assert_eq!(judge.check(STORE), judge.check(CLUSTER_STORE));
 }
 
 /// Asks both tools about an object.
@@ -247,7 +274,9 @@ async fn raw(scene: &Scene<'_>, kind: &str, name: &str) -> Value {
 async fn delete_slowly(scene: &Scene<'_>, kind: &str, name: &str) {
     let api = api(scene, kind);
     let held = json!({ "metadata": { "finalizers": ["example.com/held"] } });
-    let patch = kube::api::Patch::Merge(held);
-    api.patch(name, &Default::default(), &patch).await.unwrap();
-    api.delete(name, &Default::default()).await.unwrap();
+    let patch = Patch::Merge(held);
+    api.patch(name, &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    api.delete(name, &DeleteParams::default()).await.unwrap();
 }

@@ -41,7 +41,8 @@ impl Kubectl {
     /// [`run`](Self::run), which has to succeed, and what it printed.
     pub async fn print(&self, words: &[&str]) -> String {
         let output = self.run(words).await;
-        assert_eq!(output.code, Some(0), "kubectl {words:?}: {output:?}");
+        let errors = &output.stderr;
+        assert_eq!(output.code, Some(0), "kubectl {words:?}: {errors}");
         output.stdout
     }
 
@@ -51,15 +52,24 @@ impl Kubectl {
         serde_json::from_str(&self.print(&words).await).unwrap()
     }
 
-    /// Runs a script of a page in a directory, with `kubectl` on its search path; it stops at what fails.
-    pub async fn script(&self, text: &str, dir: &Path) -> Output {
+    /// Runs a script of a page in a directory, with `kubectl` on its search path, and gives what it printed. It has to
+    /// succeed, command by command.
+    pub async fn script(&self, text: &str, dir: &Path) -> String {
         let paths = std::env::var("PATH").unwrap_or_default();
         let mut path = self.program.parent().unwrap().as_os_str().to_owned();
         path.push(format!(":{paths}"));
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", text]);
         command.env("PATH", path).current_dir(dir);
-        self.wait(command).await
+        let output = self.wait(command).await;
+        assert_eq!(output.code, Some(0), "{text}\n{}", output.stderr);
+        output.stdout
+    }
+
+    /// [`script`](Self::script) in the repository's directory.
+    pub async fn run_here(&self, text: &str) -> String {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        self.script(text, here).await
     }
 
     async fn wait(&self, mut command: Command) -> Output {

@@ -45,12 +45,6 @@ async fn delete_everything(scene: &Scene<'_>, kubectl: &Kubectl) {
     }
 }
 
-async fn run(kubectl: &Kubectl, script: &str, dir: &TempDir) -> String {
-    let output = kubectl.script(script, dir.path()).await;
-    assert_eq!(output.code, Some(0), "{script}\n{output:?}");
-    output.stdout
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
     let world = World::own().await;
@@ -62,7 +56,7 @@ async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
         panic!("{commands:?}")
     };
     let dir = TempDir::new().unwrap();
-    run(&kubectl, backup, &dir).await;
+    kubectl.script(backup, dir.path()).await;
     let secrets = async || join_all(NAMES.map(|name| scene.secret_as_it_is(name))).await;
     let before = secrets().await;
 
@@ -77,7 +71,7 @@ async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
 
     // Secrets without their objects stay as they are, also while others come and go.
     let of = |file: &str| restore.replace("secrets.json objects.json", file);
-    run(&kubectl, &of("secrets.json"), &dir).await;
+    kubectl.script(&of("secrets.json"), dir.path()).await;
     let alone = secrets().await;
     scene
         .apply(&scene.store("oos", scene.rrsa("reader")))
@@ -88,7 +82,8 @@ async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
     scene.apply(&other).await.unwrap();
     scene.wait_settled("other").await;
     assert_eq!(secrets().await, alone);
-    let mut found: Vec<String> = run(&kubectl, ownerless, &dir)
+    let mut found: Vec<String> = kubectl
+        .script(ownerless, dir.path())
         .await
         .lines()
         .map(str::to_owned)
@@ -100,8 +95,8 @@ async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
 
     // Their objects take them back, with one read of each value and no write of equal data.
     let calls = NAMES.map(|name| scene.calls(name));
-    run(&kubectl, restore, &dir).await;
-    run(&kubectl, wait, &dir).await;
+    kubectl.script(restore, dir.path()).await;
+    kubectl.script(wait, dir.path()).await;
     for (taken, before) in secrets().await.iter().zip(&before) {
         assert_eq!(texts(taken), texts(before));
         assert_eq!(
@@ -124,12 +119,12 @@ async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
         NAMES.map(|name| scene.calls(name)),
         calls.map(|calls| calls + 1)
     );
-    assert_eq!(run(&kubectl, ownerless, &dir).await, "");
+    assert_eq!(kubectl.script(ownerless, dir.path()).await, "");
 
     // Objects without their Secrets have them made.
     delete_everything(&scene, &kubectl).await;
-    run(&kubectl, &of("objects.json"), &dir).await;
-    run(&kubectl, wait, &dir).await;
+    kubectl.script(&of("objects.json"), dir.path()).await;
+    kubectl.script(wait, dir.path()).await;
     for (made, before) in secrets().await.iter().zip(&before) {
         assert_eq!(texts(made), texts(before));
     }
@@ -183,7 +178,7 @@ async fn after_a_snapshot_of_etcd_everything_is_read_again_at_once() {
     let calls = NAMES.map(|name| scene.calls(name));
     let page = Page::read("backup.md");
     for script in page.commands("After a snapshot of etcd was restored") {
-        run(&kubectl, script, &TempDir::new().unwrap()).await;
+        kubectl.run_here(script).await;
     }
     until(
         "another read of each value",

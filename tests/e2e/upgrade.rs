@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use super::cloud::Service;
 use super::interruption::{start, stop};
+use super::kubectl::Kubectl;
+use super::page::Page;
 use super::scene::Scene;
 use super::snapshot::NEVER;
 use super::world::World;
@@ -279,8 +281,11 @@ async fn take_over(dir: &Path) {
     let world = world().await;
     let setup = stop(&world).await;
     let scene = prepare(&world).await;
-    let crds = fs::read_to_string(dir.join("crds.yaml")).unwrap();
-    world.cluster.apply_crds(&crds).await.unwrap();
+    let kubectl = Kubectl::of(&world.cluster).await;
+    let crds = dir.join("crds.yaml");
+    kubectl
+        .print(&["apply", "-f", crds.to_str().unwrap()])
+        .await;
     let state = fs::read_to_string(dir.join("state.json")).unwrap();
     restore(&scene, serde_json::from_str(&state).unwrap()).await;
     let recorded = |objects: Vec<Value>| -> Vec<Value> {
@@ -296,11 +301,9 @@ async fn take_over(dir: &Path) {
 
     start(&world, setup).await;
     run_until_it_acts(&scene, "later-1").await;
-    world
-        .cluster
-        .apply_crds(&crds_yaml().unwrap())
-        .await
-        .unwrap();
+    for script in Page::read("upgrades.md").commands("Definitions first") {
+        kubectl.run_here(script).await;
+    }
     world.restart_operator().await;
     run_until_it_acts(&scene, "later-2").await;
 
