@@ -22,69 +22,100 @@ const OBJECT: &str = "ExternalCloudSecret";
 const STORE: &str = "CloudSecretStore";
 const CLUSTER_STORE: &str = "ClusterCloudSecretStore";
 
-/// A state: the object that is in it, what Flux and Argo CD say, and what stands in Argo CD's message.
-type Row = (&'static str, &'static str, &'static str, &'static str);
+/// A state: the object that is in it, the row of docs/gitops.md about it, and what stands in Argo CD's message.
+type State = (&'static str, &'static str, &'static str);
 
 /// The states of objects while the operator runs.
-const OBJECTS: [Row; 8] = [
-    ("ready", "Current", "Healthy", "Secret ready is in place"),
-    // The Secret is there: nobody is to roll anything back.
+const OBJECTS: [State; 8] = [
+    ("ready", "has its Secret", "Secret ready is in place"),
     (
         "stale",
-        "Current",
-        "Healthy",
+        "has its Secret, and whose last refresh failed",
         "not fresh, ProviderUnavailable: data[value]",
     ),
-    ("suspended", "Current", "Suspended", "spec.suspend"),
-    ("resting", "Current", "Suspended", "CloudSecretStore rest"),
-    ("asleep", "InProgress", "Suspended", "spec.suspend"),
+    (
+        "suspended",
+        "is suspended, or whose store is, with its Secret",
+        "spec.suspend",
+    ),
+    (
+        "resting",
+        "is suspended, or whose store is, with its Secret",
+        "CloudSecretStore rest",
+    ),
+    (
+        "asleep",
+        "is suspended and never had its Secret",
+        "spec.suspend",
+    ),
     (
         "waiting",
-        "InProgress",
-        "Progressing",
+        "has no Secret because the cloud is away or throttles",
         "ProviderUnavailable: data[value]",
     ),
     (
         "refused",
-        "InProgress",
-        "Degraded",
+        "has no Secret for another reason, which is tried again",
         "AccessDenied: data[value]",
     ),
-    ("stalled", "Failed", "Degraded", "StoreNotFound: "),
+    ("stalled", "cannot get one as it stands", "StoreNotFound: "),
 ];
 
 /// The states of stores, of both kinds, while the operator runs.
-const STORES: [Row; 5] = [
+const STORES: [State; 5] = [
+    ("ready", "resolves", "the spec and the identity resolve"),
     (
-        "ready",
-        "Current",
-        "Healthy",
-        "the spec and the identity resolve",
+        "dark",
+        "resolves, and whose endpoint answers nobody",
+        "not reachable: ",
     ),
-    ("dark", "Current", "Healthy", "not reachable: "),
-    ("suspended", "Current", "Suspended", "spec.suspend"),
-    ("waiting", "InProgress", "Degraded", "StoreNotReady: "),
-    ("stalled", "Failed", "Degraded", "InvalidSpec: "),
+    ("suspended", "is suspended", "spec.suspend"),
+    ("waiting", "names what is not there yet", "StoreNotReady: "),
+    ("stalled", "cannot work as it stands", "InvalidSpec: "),
 ];
 
-/// The states of every kind that nobody has looked at yet.
-const UNSEEN: [Row; 2] = [
-    ("unseen", "InProgress", "Progressing", "has not seen"),
-    ("changed", "InProgress", "Progressing", "has not seen"),
+/// The states of every kind while nobody looks: an object that is new, and one that was changed.
+const UNSEEN: [State; 2] = [
+    (
+        "unseen",
+        "nobody has looked at since it was made or changed",
+        "has not seen",
+    ),
+    (
+        "ready",
+        "nobody has looked at since it was made or changed",
+        "has not seen",
+    ),
 ];
+
+/// What the page says that Flux and Argo CD say of a kind's state.
+fn promised(kind: &str, state: &str) -> (&'static str, &'static str) {
+    let tables: Vec<&str> = include_str!("../../docs/gitops.md")
+        .split("\n| a")
+        .collect();
+    let table = tables[if kind == OBJECT { 1 } else { 2 }];
+    let row = table.split_once(&format!("\n| {state} | "));
+    let (_, row) = row.unwrap_or_else(|| panic!("`{state}` is not on the page"));
+    let cells: Vec<&str> = row.lines().next().unwrap().split(" | ").collect();
+    // Behind a comma stands what is in the message.
+    (
+        cells[1],
+        cells[2].trim_end_matches(" |").split(',').next().unwrap(),
+    )
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flux_and_argo_cd_take_each_state_for_what_it_is() {
     let world = World::own().await;
     let scene = Scene::new(&world, "states").await;
     objects(&scene).await;
-    for row in OBJECTS {
-        check(&scene, OBJECT, row.0, row).await;
+    for state in OBJECTS {
+        check(&scene, OBJECT, state).await;
     }
     for kind in [STORE, CLUSTER_STORE] {
         stores(&scene, kind).await;
-        for row in STORES {
-            check(&scene, kind, &name_of(&scene, kind, row.0), row).await;
+        for state in STORES {
+            check(&scene, kind, state).await;
         }
     }
 
@@ -101,18 +132,19 @@ async fn flux_and_argo_cd_take_each_state_for_what_it_is() {
         scene.apply(&changed).await.unwrap();
     }
     for kind in [OBJECT, STORE, CLUSTER_STORE] {
-        for (state, object) in [(0, "unseen"), (1, "ready")] {
-            let name = name_of(&scene, kind, object);
-            check(&scene, kind, &name, UNSEEN[state]).await;
+        for state in UNSEEN {
+            check(&scene, kind, state).await;
         }
         let name = name_of(&scene, kind, "stalled");
         delete_slowly(&scene, kind, &name).await;
-        let going = Judge::get()
-            .await
-            .ask(&raw(&scene, kind, &name).await)
-            .await;
-        assert_eq!(going.flux.status, "Terminating", "{kind}");
+        let going = raw(&scene, kind, &name).await;
+        assert_eq!(
+            Judge::get().await.ask(&going).await.flux.status,
+            "Terminating"
+        );
     }
+    let (going, _) = promised(OBJECT, "is being deleted");
+    assert_eq!(going, "Terminating");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,14 +172,13 @@ async fn the_health_checks_are_merged_into_what_argo_cd_has_already() {
 }
 
 /// Asks both tools about an object.
-async fn check(scene: &Scene<'_>, kind: &str, name: &str, (state, flux, argo, message): Row) {
-    let object = raw(scene, kind, name).await;
+async fn check(scene: &Scene<'_>, kind: &str, (name, state, message): State) {
+    let object = raw(scene, kind, &name_of(scene, kind, name)).await;
     let seen = Judge::get().await.ask(&object).await;
-    let status = &object["status"];
-    assert_eq!(seen.flux.status, flux, "{kind} {state}: {seen:?}\n{status}");
-    assert_eq!(seen.argo.status, argo, "{kind} {state}: {seen:?}\n{status}");
-    let told = seen.argo.message.contains(message);
-    assert!(told, "{kind} {state}: {seen:?}");
+    let said = (&*seen.flux.status, &*seen.argo.status);
+    let told = format!("{kind} that {state}: {seen:?}\n{}", object["status"]);
+    assert_eq!(said, promised(kind, state), "{told}");
+    assert!(seen.argo.message.contains(message), "{told}");
 }
 
 /// Brings one object into each state of [`OBJECTS`].

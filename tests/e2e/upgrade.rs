@@ -319,12 +319,11 @@ async fn take_over(dir: &Path) {
     ] {
         assert_eq!(done.of(stores), 0, "{place}: {done}");
     }
-    for key in KEYS {
-        assert_eq!(
-            scene.calls(key),
-            0,
-            "{place}: {key} was read before its time"
-        );
+    // What is due within a tenth of its interval rides along where a call is made anyway.
+    let due = ["later-1", "later-2", "missing"].map(|name| scene.key(name));
+    for call in KEYS.iter().flat_map(|key| scene.reads(key)) {
+        let made_anyway = call.names.iter().any(|name| due.contains(name));
+        assert!(made_anyway, "{place}: before its time: {call:?}");
     }
 }
 
