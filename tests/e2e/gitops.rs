@@ -117,6 +117,11 @@ async fn flux_and_argo_cd_take_each_state_for_what_it_is() {
         for state in STORES {
             check(&scene, kind, state).await;
         }
+        // One that is corrected is as good as any other.
+        let name = name_of(&scene, kind, "stalled");
+        scene.apply(&store(&scene, kind, "stalled")).await.unwrap();
+        scene.wait_store(kind, &name, "True", "StoreReady").await;
+        check(&scene, kind, ("stalled", STORES[0].1, STORES[0].2)).await;
     }
 
     // Nobody is there who would see what is new.
