@@ -18,7 +18,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 23] = [
+const OTHER_FLAGS: &[&str] = &[
     "all",
     "all-namespaces",
     "certificate-authority",
@@ -29,15 +29,19 @@ const OTHER_FLAGS: [&str; 23] = [
     "embed-certs",
     "flatten",
     "for",
+    "local",
     "minify",
     "overwrite",
     "raw",
     "release",
     "server",
+    "server-side",
     "set",
     "take-ownership",
     "test",
+    "timeout",
     "token",
+    "type",
     "user",
     "values",
     "version",
