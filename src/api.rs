@@ -30,7 +30,8 @@ pub use external_cloud_secret::{
     ExternalCloudSecretStatus, RemoteRef, SourceRef, Target,
 };
 pub use provider::{
-    KmsFailoverSpec, KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec,
+    KmsFailoverSpec, KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec, Site,
+    SsmSpec,
 };
 pub use reference::{
     CaBundleKind, CaBundleRef, SecretKeyRef, ServiceAccountRef, StoreKind, StoreRef,

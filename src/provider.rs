@@ -10,6 +10,7 @@ pub mod endpoint;
 mod error;
 pub(crate) mod hex;
 pub mod registry;
+pub mod tencent;
 
 use std::collections::BTreeMap;
 use std::fmt;

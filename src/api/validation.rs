@@ -3,7 +3,9 @@
 //! There is no webhook. Every string and list that a rule touches is bounded, because the API
 //! server refuses rules that could cost too much.
 
-use kube::core::{Reason, Rule};
+use kube::core::{Message, Reason, Rule};
+
+use super::provider;
 
 /// A DNS subdomain: the name of a store, a Secret, a ConfigMap or a ServiceAccount.
 pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
@@ -17,7 +19,7 @@ pub const PLAIN_TEXT: &str = r"^[^\x00-\x1f\x7f]+$";
 pub const KEY_PATTERN: &str = r"^[^\x00-\x1f\x7f*]*(\*{1,2}[^\x00-\x1f\x7f*]*){0,16}$";
 /// Text without white space and control characters.
 pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
-/// The id of an Alibaba Cloud region.
+/// The id of a cloud region.
 pub const REGION: &str = "^([a-z]{2}|rus)(-[a-z0-9]+){1,4}$";
 /// The URL of a host. What more it must be is for the operator to check.
 pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
@@ -64,8 +66,18 @@ pub fn every_entry_has_a_store() -> Rule {
 
 /// On a provider block.
 pub fn one_provider() -> Rule {
-    Rule::new("[has(self.oos), has(self.kms)].filter(set, set).size() == 1")
-        .message("must have exactly one of: oos, kms")
+    let set = provider::FIELDS.map(|field| format!("has(self.{field})"));
+    let rule = format!("[{}].filter(set, set).size() == 1", set.join(", "));
+    Rule::new(rule).message(provider::exactly_one().as_str())
+}
+
+/// On an SSM store: its region is none of the region's zones, which are numbered.
+pub fn no_zone() -> Rule {
+    Rule::new("!self.region.matches('-[0-9]+$')")
+        .message(Message::Expression(
+            "self.region + ' is a zone: its region is ' + self.region.substring(0, self.region.lastIndexOf('-'))".to_owned(),
+        ))
+        .field_path(".region")
 }
 
 /// On a dedicated KMS instance.

@@ -30,7 +30,26 @@ impl Resolution<'_, '_> {
     ) -> Result<Option<Arc<Identity>>, StoreError> {
         match place.cloud {
             Cloud::Alibaba(network) => Alibaba::new(self, place, network).identity().await,
+            Cloud::Tencent(..) => self.tencent().await,
         }
+    }
+
+    /// An identity on Tencent Cloud: an access key, and no other yet.
+    async fn tencent(&mut self) -> Result<Option<Arc<Identity>>, StoreError> {
+        let auth = self.store.auth();
+        let Some(access_key) = &auth.access_key else {
+            return Err(invalid(
+                "spec.auth",
+                "must have accessKey: this version of the operator knows no other identity on Tencent Cloud",
+            ));
+        };
+        if auth.assume_role.is_some() {
+            let problem = "this version of the operator enters no roles on Tencent Cloud";
+            return Err(invalid("spec.auth.assumeRole", problem));
+        }
+        let first = self.access_key(access_key).await?;
+        let key = &self.resolver.key;
+        Ok(first.map(|first| Arc::new(Identity::new(first.source, key))))
     }
 
     /// `wanted` as the audience of a token, if it is an allowed one.
