@@ -4,7 +4,9 @@
 //! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
 
 pub mod alibaba;
+pub mod code;
 mod config;
+mod decode;
 mod edge;
 pub mod endpoint;
 mod error;
