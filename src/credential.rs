@@ -15,6 +15,7 @@ mod pace;
 mod session;
 mod source;
 mod surroundings;
+mod tencent;
 
 use std::fmt;
 
@@ -31,12 +32,13 @@ pub use environment::{Environment, EnvironmentError};
 pub use exchange::{Exchange, Exchanger, TokenMinter};
 pub use files::{DiskFiles, Files};
 pub use identity::Identity;
-pub(crate) use issued::Issued;
+pub(crate) use issued::{AlibabaIssued, Issued, TencentIssued, TencentKey};
 pub use session::session_name;
 pub use source::{
     AccessKey, AssumedRole, Audience, InstanceRole, ServiceAccount, Source, Subject, WebIdentity,
 };
 pub use surroundings::{Metadata, Surroundings};
+pub use tencent::Tencent;
 
 /// Names an identity: the keyed digest of all its material. Two stores share credentials or values
 /// only if these are equal.

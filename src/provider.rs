@@ -4,12 +4,15 @@
 //! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
 
 pub mod alibaba;
+pub mod code;
 mod config;
+mod decode;
 mod edge;
 pub mod endpoint;
 mod error;
 pub(crate) mod hex;
 pub mod registry;
+pub mod tencent;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -51,7 +51,7 @@ pub struct NamedObjects {
 }
 
 /// The longest annotation that is kept, which anybody may fill: longer than any role's ARN.
-const LONGEST_ANNOTATION: usize = 128;
+const LONGEST_ANNOTATION: usize = 253;
 
 /// What is known of a `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,4 +13,5 @@ mod reference;
 pub mod resolve;
 pub mod root_key;
 pub mod sweep;
+mod tencent;
 pub mod view;

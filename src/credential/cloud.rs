@@ -10,13 +10,13 @@ use secrecy::SecretString;
 
 use super::{
     Alibaba, Credentials, Environment, EnvironmentError, InstanceRole, Source, Surroundings,
-    WebIdentity,
+    Tencent, WebIdentity,
 };
 use crate::provider::endpoint::{Endpoint, EndpointPolicy};
 use crate::provider::{CallError, Edge};
 
 /// Every cloud: one line each.
-pub static CLOUDS: [&dyn Cloud; 1] = [&Alibaba];
+pub static CLOUDS: [&dyn Cloud; 2] = [&Alibaba, &Tencent];
 
 /// One cloud's side of identities.
 pub trait Cloud: fmt::Debug + Send + Sync + 'static {

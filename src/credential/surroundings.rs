@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::{Credentials, Issued};
 use crate::clock::Clock;
@@ -92,15 +91,12 @@ impl Surroundings {
     ///
     /// # Errors
     /// What is wrong with them, in words that hold nothing of them.
-    pub(super) fn credentials<I>(
+    pub(super) fn credentials<I: Issued>(
         &self,
         source: &str,
         answer: &Response,
         silent_success: bool,
-    ) -> Result<Credentials, CallError>
-    where
-        I: DeserializeOwned + Into<Issued>,
-    {
+    ) -> Result<Credentials, CallError> {
         let unusable = |problem| failure(Class::Protocol, &format!("{source}.Unusable"), problem);
         // The text of a JSON error may quote the body.
         let outcome = serde_json::from_slice::<Outcome>(&answer.body)
@@ -113,10 +109,10 @@ impl Surroundings {
             let code = format!("{source}.Refused");
             return Err(failure(Class::Unauthenticated, &code, detail));
         }
-        let issued: Issued = serde_json::from_slice::<I>(&answer.body)
+        serde_json::from_slice::<I>(&answer.body)
             .map_err(|_| unusable("the credentials are incomplete"))?
-            .into();
-        issued.into_credentials(self.clock.now()).map_err(unusable)
+            .into_credentials(self.clock.now())
+            .map_err(unusable)
     }
 }
 

@@ -25,6 +25,9 @@ pub enum ConfigError {
         /// The region.
         region: String,
     },
+    /// Nothing reads this provider yet.
+    #[error("this version of the operator cannot read it yet")]
+    NotYet,
     /// Two dedicated instances are named.
     #[error("endpoint is a dedicated instance's already; leave out endpoint or instance")]
     TwoInstances,

@@ -2,7 +2,7 @@
 
 mod account_role;
 
-use super::cloud::{AccountRole, Side, TokenAuth};
+use super::cloud::{AccountRole, Audience, Side, TokenAuth};
 use super::resolve::{Resolver, StoreError};
 use crate::api::AuthSpec;
 use crate::controller::named::AccountFacts;
@@ -30,6 +30,14 @@ impl Side for Alibaba {
         &credential::Alibaba
     }
 
+    fn title(&self) -> &'static str {
+        "Alibaba Cloud"
+    }
+
+    fn role_form(&self) -> &'static str {
+        "acs:ram::ACCOUNT:role/NAME"
+    }
+
     fn token<'a>(&self, auth: &'a AuthSpec) -> Option<TokenAuth<'a>> {
         let rrsa = auth.rrsa.as_ref()?;
         Some(TokenAuth {
@@ -48,8 +56,8 @@ impl Side for Alibaba {
         &[account_role::ROLE_ARN, account_role::ROLE_NAME]
     }
 
-    fn audience<'a>(&self, _: &'a AccountFacts) -> &'a str {
-        DEFAULT_AUDIENCE
+    fn audience<'a>(&self, _: &'a AccountFacts) -> Audience<'a> {
+        Audience::Default(DEFAULT_AUDIENCE)
     }
 
     fn role(

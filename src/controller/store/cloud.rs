@@ -1,20 +1,26 @@
 //! What a store's `auth` means on one cloud, as far as it means another thing than on the others. One
 //! folder per cloud says it; how identities are resolved is the same to all of them.
 
-use super::alibaba;
 use super::resolve::{Resolver, StoreError};
+use super::{alibaba, tencent};
 use crate::api::{AuthSpec, ServiceAccountRef};
 use crate::controller::named::AccountFacts;
 use crate::credential::Cloud;
 use crate::provider::registry;
 
 /// Every cloud: one line each.
-static SIDES: [&dyn Side; 1] = [&alibaba::Alibaba];
+static SIDES: [&dyn Side; 2] = [&alibaba::Alibaba, &tencent::Tencent];
 
 /// One cloud's side of `spec.auth`.
 pub(super) trait Side: Sync {
     /// The cloud.
     fn cloud(&self) -> &'static dyn Cloud;
+
+    /// What it calls itself.
+    fn title(&self) -> &'static str;
+
+    /// How a role's ARN is written there.
+    fn role_form(&self) -> &'static str;
 
     /// The block of `auth` that exchanges a token, if it is there.
     fn token<'a>(&self, auth: &'a AuthSpec) -> Option<TokenAuth<'a>>;
@@ -22,8 +28,8 @@ pub(super) trait Side: Sync {
     /// The annotations of `ServiceAccounts` that it reads.
     fn annotations(&self) -> &'static [&'static str];
 
-    /// The audience of a token where the store names none, and where that is said.
-    fn audience<'a>(&self, facts: &'a AccountFacts) -> &'a str;
+    /// The audience of a token of the account with `facts` where the store names none.
+    fn audience<'a>(&self, facts: &'a AccountFacts) -> Audience<'a>;
 
     /// The role of the account with `facts`, called `what` in messages. A field of the store always
     /// wins.
@@ -54,6 +60,15 @@ pub(super) struct TokenAuth<'a> {
     pub(super) policy: Option<&'a str>,
 }
 
+/// The audience of a token that no store names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience<'a> {
+    /// The cloud's own.
+    Default(&'a str),
+    /// What the account says in this annotation. Anybody may have written it.
+    Annotated(&'a str, &'static str),
+}
+
 /// A role, and the OIDC provider that vouches for the account.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AccountRole {
@@ -65,7 +80,18 @@ pub(super) struct AccountRole {
 pub(super) fn side(cloud: registry::Cloud) -> &'static dyn Side {
     match cloud {
         registry::Cloud::Alibaba(_) => &alibaba::Alibaba,
+        registry::Cloud::Tencent(..) => &tencent::Tencent,
     }
+}
+
+/// The block of `auth` that another cloud than that of `side` understands, and that cloud's side.
+pub(super) fn foreign<'a>(
+    side: &dyn Side,
+    auth: &'a AuthSpec,
+) -> Option<(TokenAuth<'a>, &'static dyn Side)> {
+    let others = SIDES.iter().filter(|other| other.title() != side.title());
+    let mut foreign = others.filter_map(|other| Some((other.token(auth)?, *other)));
+    foreign.next()
 }
 
 /// The annotations of `ServiceAccounts` that any cloud reads.

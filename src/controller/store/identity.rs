@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cloud::{Side, TokenAuth, side};
+use super::cloud::{self, Side, TokenAuth, foreign, side};
 use super::resolve::{Resolution, StoreError, invalid, missing};
-use crate::api::{AssumeRoleAuth, InstanceRoleAuth, ServiceAccountRef, StoreKind};
+use crate::api::{AssumeRoleAuth, AuthSpec, InstanceRoleAuth, ServiceAccountRef, StoreKind};
+use crate::controller::dependency::Named;
 use crate::credential::{
     AssumedRole, Audience, EnvironmentError, Identity, OwnSession, ServiceAccount, Source, Subject,
     TokenService, WebIdentity, session_name,
@@ -28,6 +29,7 @@ impl Resolution<'_, '_> {
         sts: &TokenService,
     ) -> Result<Option<Arc<Identity>>, StoreError> {
         let side = side(place.cloud);
+        fits(side, place, self.store.auth())?;
         let Some(First { source, session }) = self.first(side, sts).await? else {
             return Ok(None);
         };
@@ -64,7 +66,7 @@ impl Resolution<'_, '_> {
             (None, None, None, Some(role)) => self.instance_role(side, role).map(Some),
             _ => Err(invalid(
                 "spec.auth",
-                "must have exactly one of: rrsa, operator, accessKey, instanceRole",
+                "must have exactly one of: rrsa, webIdentity, operator, accessKey, instanceRole",
             )),
         }
     }
@@ -115,7 +117,7 @@ impl Resolution<'_, '_> {
         };
         let audience = match audience {
             Some(audience) => audience,
-            None => self.audience(&audience_field, side.audience(&found))?,
+            None => self.unnamed_audience(&account_field, side.audience(&found), &named)?,
         };
         let role = side.role(token, &found, &named.to_string(), self.resolver)?;
         let cluster = &self.resolver.rules.cluster_name;
@@ -235,6 +237,29 @@ impl Resolution<'_, '_> {
         Audience::new(wanted).ok_or_else(|| invalid(field, "must not be empty"))
     }
 
+    /// The audience of a token that the store leaves to the account `named`, if it is an allowed one.
+    fn unnamed_audience(
+        &self,
+        field: &str,
+        found: cloud::Audience<'_>,
+        named: &Named,
+    ) -> Result<Audience, StoreError> {
+        match found {
+            cloud::Audience::Default(audience) => self.audience(field, audience),
+            // It is not repeated in the message: it may be any text.
+            cloud::Audience::Annotated(audience, annotation) => {
+                self.audience(field, audience).map_err(|_| {
+                    let list = self.resolver.rules.audiences.join(", ");
+                    let problem = format!(
+                        "the annotation {annotation} of {named} is not an allowed token audience; \
+                         use one of: {list}, or have the operator's --allowed-token-audiences name it"
+                    );
+                    missing(field, problem)
+                })
+            }
+        }
+    }
+
     /// The flag without which this kind of store may not use what is the operator's own.
     fn missing_flag(&self) -> Option<&'static str> {
         let rules = &self.resolver.rules;
@@ -275,6 +300,38 @@ impl Resolution<'_, '_> {
 fn seconds(field: &str, seconds: Option<i32>) -> Result<Option<u32>, StoreError> {
     let positive = |_| invalid(format!("{field}.durationSeconds"), "must be positive");
     seconds.map(u32::try_from).transpose().map_err(positive)
+}
+
+/// Refuses an `auth` that means another cloud than the one that the store at `place` reads.
+///
+/// # Errors
+/// The field that does, and what belongs there.
+fn fits(side: &dyn Side, place: &Place, auth: &AuthSpec) -> Result<(), StoreError> {
+    if let Some((token, other)) = foreign(side, auth) {
+        let problem = format!(
+            "is for stores of {}; spec.provider.{} is {}'s, which takes {}",
+            other.title(),
+            place.field,
+            side.title(),
+            side.cloud().token_kind()
+        );
+        return Err(invalid(token.field, problem));
+    }
+    let token = side.token(auth);
+    let roles = [
+        token.and_then(|token| Some((token.field, token.role_arn?))),
+        auth.assume_role
+            .as_ref()
+            .map(|role| ("spec.auth.assumeRole", &*role.role_arn)),
+    ];
+    for (field, arn) in roles.into_iter().flatten() {
+        if side.cloud().role_account(arn).is_none() {
+            let (title, form) = (side.title(), side.role_form());
+            let problem = format!("is no role of {title}: write it as {form}");
+            return Err(invalid(format!("{field}.roleArn"), problem));
+        }
+    }
+    Ok(())
 }
 
 fn broken(field: &str, error: &EnvironmentError) -> StoreError {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::alibaba;
 use super::cloud::side;
 use super::view::AnyStore;
+use crate::api::provider::exactly_one;
 use crate::controller::class::Class;
 use crate::controller::dependency::Notes;
 use crate::controller::named::NamedObjects;
@@ -121,7 +122,7 @@ impl Resolver {
         notes: &mut Notes<'_>,
     ) -> Result<Option<Origin>, StoreError> {
         let place = registry::place(store.provider())
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
+            .ok_or_else(|| invalid("spec.provider", exactly_one()))?;
         let sts = self.sts(store, &place)?;
         let mut resolution = Resolution {
             resolver: self,
@@ -133,7 +134,7 @@ impl Resolver {
         let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
         let provider = registry::build(&spec, sts.endpoint.clone(), policy, edge)
             .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
+            .ok_or_else(|| invalid("spec.provider", exactly_one()))?;
         let identity = resolution.identity(&place, &sts).await?;
         Ok(identity.map(|identity| Origin { provider, identity }))
     }

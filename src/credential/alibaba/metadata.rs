@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::credential::surroundings::{
     Metadata, Surroundings, by_status, failure, is_role_name, unanswered,
 };
-use crate::credential::{Credentials, Issued};
+use crate::credential::{AlibabaIssued, Credentials};
 use crate::provider::{CallError, Class, Detail};
 
 /// Where instances of Alibaba Cloud ask about themselves.
@@ -49,7 +49,7 @@ pub(super) async fn instance_role(
     }
     let path = format!("{url}{ROLES}{name}");
     let answer = around.read(&path, header, ABSENT).await?;
-    around.credentials::<Issued>("InstanceRole", &answer, true)
+    around.credentials::<AlibabaIssued>("InstanceRole", &answer, true)
 }
 
 /// Credentials from a URL.
@@ -70,7 +70,7 @@ pub(super) async fn credentials_uri(
         let code = format!("CredentialsUri.Http{}", answer.status);
         return Err(failure(class, &code, detail));
     }
-    around.credentials::<Issued>("CredentialsUri", &answer, true)
+    around.credentials::<AlibabaIssued>("CredentialsUri", &answer, true)
 }
 
 /// A token of the metadata service at `url`; none where only its first version may and can be used.
