@@ -6,11 +6,13 @@ use secrecy::SecretString;
 
 use super::super::{
     AccessKey, Alibaba, AssumedRole, Audience, CloudRef, CredentialsUri, InstanceRole, Profile,
-    ServiceAccount, Subject, TokenService, WebIdentity,
+    ServiceAccount, Subject, Tencent, TokenService, WebIdentity,
 };
 use super::*;
+use crate::credential::Cloud;
 use crate::provider::alibaba::endpoint::{self, Network, global_sts};
 use crate::provider::endpoint::EndpointPolicy;
+use crate::provider::tencent;
 
 fn key() -> DigestKey {
     DigestKey::new(&[3; 32])
@@ -76,6 +78,18 @@ fn instance(role: Option<&str>) -> Source {
     Source::InstanceRole(InstanceRole {
         cloud: CloudRef(&Alibaba),
         role_name,
+    })
+}
+
+/// A role of Tencent Cloud, vouched for by `provider`, at the STS `host`.
+fn on_tencent(provider: &str, region: &str, host: &str) -> Source {
+    let url = format!("https://{host}.tencentcloudapi.com");
+    let endpoint = EndpointPolicy::default().check(&url, &tencent::endpoint::STS);
+    Source::WebIdentity(WebIdentity {
+        role_arn: "qcs::cam::uin/1:roleName/shop".to_owned(),
+        provider: provider.to_owned(),
+        sts: Tencent.sts(endpoint.unwrap(), region),
+        ..rrsa()
     })
 }
 
@@ -152,6 +166,14 @@ fn any_difference_makes_another_identity() {
             r.policy = Some("x".to_owned())
         }),
         hop(Source::WebIdentity(rrsa()), &|r| r.sts = regional.clone()),
+        on_tencent("cls-1", "ap-guangzhou", "sts"),
+        on_tencent("cls-2", "ap-guangzhou", "sts"),
+        on_tencent("cls-1", "ap-beijing", "sts"),
+        on_tencent("cls-1", "ap-guangzhou", "sts.intl"),
+        Source::InstanceRole(InstanceRole {
+            cloud: CloudRef(&Tencent),
+            role_name: None,
+        }),
         instance(None),
         instance(Some("")),
         instance(Some("worker")),
