@@ -25,9 +25,6 @@ pub enum ConfigError {
         /// The region.
         region: String,
     },
-    /// Nothing reads this provider yet.
-    #[error("this version of the operator cannot read it yet")]
-    NotYet,
     /// Two dedicated instances are named.
     #[error("endpoint is a dedicated instance's already; leave out endpoint or instance")]
     TwoInstances,

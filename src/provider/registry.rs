@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::alibaba::{self, Kms, KmsConfig, KmsInstance, Oos, OosConfig, Parameters};
 use super::endpoint::{Endpoint, EndpointError, EndpointPolicy, Network};
-use super::tencent::{self, Site};
+use super::tencent::{self, Site, Ssm, SsmConfig};
 use super::{ConfigError, Edge, Provider};
 use crate::api::{self, ProviderSpec};
 
@@ -116,8 +116,12 @@ pub fn build(
         }
         (None, None, Some(ssm)) => {
             let place = (site(ssm.site()), network(ssm.network()));
-            tencent::endpoint::ssm(policy, ssm.endpoint.as_deref(), &ssm.region, place)?;
-            return Err(ConfigError::NotYet);
+            let config = SsmConfig {
+                region: ssm.region.clone(),
+                place,
+                endpoint: ssm.endpoint.clone(),
+            };
+            Some(Arc::new(Ssm::new(config, sts, policy, edge)?))
         }
         _ => None,
     })

@@ -14,7 +14,9 @@ use crate::admin::{
 };
 use crate::cloud::Cloud;
 use crate::hidden::Hidden;
-use crate::tencent::{At, Metadata, OidcProvider, Role, Secret, SecretState, Settings, Version};
+use crate::tencent::{
+    At, Metadata, OidcProvider, Role, Secret, SecretState, Settings, User, Version,
+};
 
 /// A version of a secret to add, replace or delete.
 #[derive(Serialize, Deserialize)]
@@ -69,6 +71,7 @@ pub(super) fn router() -> Router<Arc<Cloud>> {
         .route("/secrets/versions/delete", post(delete_version))
         .route("/secrets/rotate", post(rotate))
         .route("/secrets/state", put(set_state).post(set_state))
+        .route("/users", put(put_user).post(put_user))
         .route("/keys", put(put_key).post(put_key))
         .route("/roles", put(put_role).post(put_role).delete(delete_role))
         .route("/sessions/revoke", post(revoke_sessions))
@@ -144,6 +147,14 @@ async fn put_key(State(cloud): Shared, Body(spec): Body<AccessKeySpec>) -> Done 
             .tencent
             .put_key(account, user, &spec.id, spec.secret.reveal()),
     )
+}
+
+async fn put_user(
+    State(cloud): Shared,
+    Asked(at): Asked<InAccount>,
+    Body(user): Body<User>,
+) -> Done {
+    done(cloud.tencent.put_user(at.account.as_deref(), &user))
 }
 
 async fn put_role(

@@ -7,7 +7,7 @@ use crate::admin::AccessKeySpec;
 use crate::admin::tencent::{Ahead, Changed, DeletedVersion, OneVersion, Rotated};
 use crate::client::{Admin, AdminError, arn, list};
 use crate::tencent::{
-    At, Metadata, OidcProvider, Role, Secret, SecretInfo, SecretState, Settings, Version,
+    At, Metadata, OidcProvider, Role, Secret, SecretInfo, SecretState, Settings, User, Version,
 };
 
 /// The Tencent Cloud of a simulator in another process. Its operations are about the first account and the seed's
@@ -95,6 +95,11 @@ impl TencentAdmin<'_> {
     /// Adds or replaces a long-lived key; its user is a UIN.
     pub async fn put_key(&self, spec: &AccessKeySpec) -> Result<(), AdminError> {
         self.post("keys", spec).await
+    }
+
+    /// Adds or replaces a user and what it may do, and adds its keys.
+    pub async fn put_user(&self, user: &User) -> Result<(), AdminError> {
+        self.post("users", user).await
     }
 
     /// Adds or replaces a role; returns its ARN.

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::cloud::{Cloud, CloudError};
 use crate::simulator::Simulator;
 use crate::tencent::{
-    At, Metadata, OidcProvider, Role, Secret, SecretInfo, SecretState, Settings, Version,
+    At, Metadata, OidcProvider, Role, Secret, SecretInfo, SecretState, Settings, User, Version,
 };
 
 /// The Tencent Cloud of a running simulator. Without `_in` its operations are about the first account and the
@@ -81,6 +81,11 @@ impl Tencent<'_> {
     /// `Simulator::revoke_key` revokes it, as it does temporary ones.
     pub fn put_key(&self, user: Option<&str>, id: &str, secret: &str) -> Result<(), CloudError> {
         self.cloud.tencent.put_key(None, user, id, secret)
+    }
+
+    /// Adds or replaces a user of the first account and what it may do, and adds its keys.
+    pub fn put_user(&self, user: &User) -> Result<(), CloudError> {
+        self.cloud.tencent.put_user(None, user)
     }
 
     /// Adds or replaces a role of the first account; returns its ARN. Living sessions get the new rules.

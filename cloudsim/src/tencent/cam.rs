@@ -9,7 +9,7 @@ use crate::permission::{self, Resource};
 use crate::policy::{Policy, TrustPolicy};
 use crate::random;
 use crate::seed::Rule;
-use crate::tencent::seed::{OidcProvider, Role, Tencent};
+use crate::tencent::seed::{OidcProvider, Role, Tencent, User};
 
 /// How long an expired key is still known as expired, and not merely unknown.
 const MEMORY: SignedDuration = SignedDuration::from_hours(1);
@@ -141,15 +141,7 @@ impl Registry {
                 registry.put_key(uin, None, &key.id, key.secret.reveal());
             }
             for user in &account.users {
-                for key in &user.access_keys {
-                    registry.put_key(uin, Some(&user.uin), &key.id, key.secret.reveal());
-                }
-                // A seed is checked before it is used, so its documents can be read.
-                let grants = Grants {
-                    rules: user.rules.clone(),
-                    policy: user.policy().unwrap_or_default(),
-                };
-                registry.grants.insert(user_arn(uin, &user.uin), grants);
+                registry.put_user(uin, user);
             }
             for provider in &account.oidc_providers {
                 registry.put_provider(uin, provider.clone());
@@ -183,6 +175,18 @@ impl Registry {
             revoked: false,
         };
         self.keys.insert(id.to_owned(), key);
+    }
+
+    /// Adds or replaces a user, whose document can be read, and adds its keys.
+    pub(crate) fn put_user(&mut self, account: &str, user: &User) {
+        for key in &user.access_keys {
+            self.put_key(account, Some(&user.uin), &key.id, key.secret.reveal());
+        }
+        let grants = Grants {
+            rules: user.rules.clone(),
+            policy: user.policy().unwrap_or_default(),
+        };
+        self.grants.insert(user_arn(account, &user.uin), grants);
     }
 
     /// Makes a random temporary key for a session of a role. Returns its id, its secret and its token.

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use crate::tencent::cam::{Registry, provider_arn, role_arn};
 use crate::tencent::metadata::Handed;
 use crate::tencent::seed::{
-    Metadata, OidcProvider, Role, Secret, SecretState, SecretType, Settings, Tencent, Version,
+    Metadata, OidcProvider, Role, Secret, SecretState, SecretType, Settings, Tencent, User, Version,
 };
 use crate::tencent::store::{CURRENT, Data, MAX_VERSIONS, Store};
 
@@ -254,6 +254,14 @@ impl State {
     ) -> Result<(), CloudError> {
         let account = self.account(account)?;
         self.registry.write().put_key(&account, user, id, secret);
+        Ok(())
+    }
+
+    /// Adds or replaces a user and what it may do, and adds its keys.
+    pub(crate) fn put_user(&self, account: Option<&str>, user: &User) -> Result<(), CloudError> {
+        user.policy()?;
+        let account = self.account(account)?;
+        self.registry.write().put_user(&account, user);
         Ok(())
     }
 

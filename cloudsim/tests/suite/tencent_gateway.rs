@@ -1,6 +1,6 @@
 //! Tencent's lists and changes, its quotas, permissions and faults, and the ledger.
 
-use cloudsim::tencent::{Role, Secret, SecretType, Settings, Version};
+use cloudsim::tencent::{Role, Secret, SecretType, Settings, User, Version};
 use cloudsim::{Admin, Effect, Fault, Filter};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -256,6 +256,15 @@ async fn a_policy_document_counts_beside_the_rules_and_its_denials_win() {
     assert_eq!(code("bank-pin").await, "");
     grant("deny", "*");
     assert_eq!(code("prod-db").await, "UnauthorizedOperation");
+    let user: User = serde_json::from_value(json!({
+        "uin": "100000000012",
+        "rules": [{ "actions": ["ssm:GetSecretValue"], "resources": ["bank-*"] }],
+    }))
+    .unwrap();
+    simulator.tencent().put_user(&user).unwrap();
+    let nobody = Tencent::new(&simulator, NOBODY);
+    let pin = nobody.value("bank-pin", "SSM_Current").await;
+    assert_eq!(pin["SecretString"], "canary-pin");
 }
 
 #[tokio::test]

@@ -119,6 +119,12 @@ pub const CLOCK: &str = "AuthFailure.SignatureExpire";
 /// The code that says, of whatever was asked, that there is no secret of the name.
 pub const NO_SECRET: &str = "ResourceNotFound.SecretNotExist";
 
+/// Whether `code` says that the caller's policy does not allow the action, and nothing of what it was for.
+pub fn is_no_permission(code: &str) -> bool {
+    code.starts_with("UnauthorizedOperation") && code != "UnauthorizedOperation.AccessKmsError"
+        || code == "AuthFailure.UnauthorizedOperation"
+}
+
 /// What to say beside `code`, if its class does not tell.
 pub fn advice(code: &str) -> Option<&'static str> {
     find(&[ADVICE], code)

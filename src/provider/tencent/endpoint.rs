@@ -70,6 +70,17 @@ pub fn sts(
     given_or_near(policy, explicit, &STS, region, (site, network))
 }
 
+/// What the calls at `endpoint` are counted by besides the account: the region, where it is one of the
+/// vendor's hosts, all of which serve every region; else the host and the region, for nobody knows what
+/// else it counts.
+pub fn counted_by(endpoint: &Endpoint, region: &str) -> String {
+    let vendors = EndpointPolicy::default().check(endpoint.as_str(), &SSM);
+    match vendors {
+        Ok(_) => region.to_owned(),
+        Err(_) => format!("{region} at {}", endpoint.host()),
+    }
+}
+
 /// Whether `endpoint` is an STS of the vendor, whose word can be taken.
 pub fn is_vendors_sts(endpoint: &Endpoint) -> bool {
     EndpointPolicy::default()

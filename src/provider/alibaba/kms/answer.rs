@@ -114,6 +114,7 @@ impl One {
             value,
             version: self.version_id.filter(|version| !version.is_empty()),
             rotation,
+            caveat: None,
         })
     }
 
