@@ -184,4 +184,9 @@ impl Cloud for Alibaba {
     fn is_no_role(&self, code: &str) -> bool {
         code::is_no_role(code)
     }
+
+    fn token_advice(&self, _: &str) -> Option<&'static str> {
+        // Its codes say so themselves.
+        None
+    }
 }

@@ -126,6 +126,10 @@ pub trait Cloud: fmt::Debug + Send + Sync + 'static {
 
     /// Whether `code` says that the role to enter is not there.
     fn is_no_role(&self, code: &str) -> bool;
+
+    /// What to say before the role's name where an exchange of a token was refused with `code`, of which
+    /// neither the class nor [`is_no_role`](Self::is_no_role) tells what to correct.
+    fn token_advice(&self, code: &str) -> Option<&'static str>;
 }
 
 /// A token service at one place.

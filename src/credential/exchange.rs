@@ -169,7 +169,10 @@ impl Exchange {
         let asker = Asker::new(who, &role.role_arn, &role.sts, cloud.by_token());
         let call = cloud.exchange(&self.edge, role, &token);
         let answer = self.observed(&asker, call).await;
-        answer.map_err(|error| naming_role(cloud, error, &BY_TOKEN, &role.role_arn))
+        answer.map_err(|error| match cloud.token_advice(error.code()) {
+            Some(advice) => error.with_detail(Detail::Named(advice, Name::new(&role.role_arn))),
+            None => naming_role(cloud, error, &BY_TOKEN, &role.role_arn),
+        })
     }
 
     /// The text in the file at `path`, trimmed: projected files may end in a line break.

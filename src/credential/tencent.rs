@@ -198,6 +198,20 @@ impl Cloud for Tencent {
     fn is_no_role(&self, code: &str) -> bool {
         code == "ResourceNotFound.RoleNotFound"
     }
+
+    fn token_advice(&self, code: &str) -> Option<&'static str> {
+        match code {
+            "InvalidParameter.WebIdentityTokenError" => Some(
+                "the token is not accepted: the OIDC provider (providerId) must have the cluster's issuer \
+                 and keys, and list the token's audience: role",
+            ),
+            "InvalidParameter.ParamError" => Some(
+                "a parameter is not accepted: correct providerId, the name of an OIDC provider in the \
+                 role's account, or sessionName or the ARN: role",
+            ),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ accounts:
 ";
 
 /// A cluster's token service, by the simulator's issuer.
-struct Cluster(Issuer);
+pub struct Cluster(pub Issuer);
 
 impl TokenMinter for Cluster {
     fn mint<'a>(

@@ -12,6 +12,7 @@ mod policy;
 mod quiet;
 mod subject;
 mod suite;
+mod tencent_identity;
 
 /// Makes one test of each rule of the suite for a subject.
 macro_rules! conformance {
