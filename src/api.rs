@@ -23,7 +23,10 @@ pub mod schema;
 pub mod store;
 pub mod validation;
 
-pub use auth::{AccessKeyAuth, AssumeRoleAuth, AuthSpec, InstanceRoleAuth, OperatorAuth, RrsaAuth};
+pub use auth::{
+    AccessKeyAuth, AssumeRoleAuth, AuthSpec, InstanceRoleAuth, OperatorAuth, RrsaAuth,
+    WebIdentityAuth,
+};
 pub use condition::{ConditionStatus, Reason, set_condition};
 pub use external_cloud_secret::{
     CreationPolicy, DataEntry, EntryStatus, ExternalCloudSecret, ExternalCloudSecretSpec,

@@ -29,6 +29,12 @@ pub const HOST: &str = r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$";
 pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
 /// An OIDC provider of Alibaba Cloud RAM.
 pub const OIDC_PROVIDER_ARN: &str = "^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z0-9._-]{1,128}$";
+/// A role of Tencent Cloud CAM, by name or by number; those of services have a kind in between.
+pub const CAM_ROLE_ARN: &str = "^qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128})$";
+/// A role of either cloud.
+pub const ANY_ROLE_ARN: &str = "^(acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}|qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128}))$";
+/// The name of a session of a CAM role.
+pub const CAM_SESSION_NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
 /// The name of a role.
 pub const ROLE_NAME: &str = "^[A-Za-z0-9._-]+$";
 /// The name of a role's session.
@@ -107,12 +113,40 @@ pub fn version_or_stage() -> Rule {
 /// On an auth block.
 pub fn one_source() -> Rule {
     Rule::new(
-        "[has(self.rrsa), has(self.operator), has(self.accessKey), has(self.instanceRole)].filter(set, set).size() == 1",
+        "[has(self.rrsa), has(self.webIdentity), has(self.operator), has(self.accessKey), has(self.instanceRole)].filter(set, set).size() == 1",
     )
-    .message("must have exactly one of: rrsa, operator, accessKey, instanceRole")
+    .message("must have exactly one of: rrsa, webIdentity, operator, accessKey, instanceRole")
 }
 
-/// On an rrsa block: only a ServiceAccount may supply the role that is not named.
+/// On a store's spec: RRSA is Alibaba Cloud's.
+pub fn rrsa_on_alibaba() -> Rule {
+    Rule::new("!has(self.auth.rrsa) || !has(self.provider.ssm)")
+        .message("is for stores of Alibaba Cloud; a store of provider ssm takes webIdentity")
+        .field_path(".auth.rrsa")
+        .reason(Reason::FieldValueForbidden)
+}
+
+/// On a store's spec: tokens for CAM roles are Tencent Cloud's.
+pub fn web_identity_on_tencent() -> Rule {
+    Rule::new("!has(self.auth.webIdentity) || has(self.provider.ssm)")
+        .message("is for stores of provider ssm; a store of Alibaba Cloud takes rrsa")
+        .field_path(".auth.webIdentity")
+        .reason(Reason::FieldValueForbidden)
+}
+
+/// On a store's spec: the role to assume is one of the cloud that is read.
+pub fn role_of_the_cloud() -> Rule {
+    Rule::new(
+        "!has(self.auth.assumeRole) || has(self.provider.ssm) == self.auth.assumeRole.roleArn.startsWith('qcs::')",
+    )
+    .message(
+        "must be a role of the cloud that is read: qcs::cam::uin/UIN:roleName/NAME with provider ssm, \
+         else acs:ram::ACCOUNT:role/NAME",
+    )
+    .field_path(".auth.assumeRole.roleArn")
+}
+
+/// On a block that exchanges a token: only a ServiceAccount may supply the role that is not named.
 pub fn role_of_somebody() -> Rule {
     Rule::new("has(self.roleArn) || has(self.serviceAccountRef)")
         .message("must be set unless serviceAccountRef names an account whose annotations tell")
@@ -120,7 +154,7 @@ pub fn role_of_somebody() -> Rule {
         .reason(Reason::FieldValueRequired)
 }
 
-/// On an rrsa block: an audience is asked for a ServiceAccount's token only.
+/// On a block that exchanges a token: an audience is asked for a ServiceAccount's token only.
 pub fn audience_for_the_account() -> Rule {
     Rule::new("!has(self.audience) || has(self.serviceAccountRef)")
         .message("has a meaning only with serviceAccountRef")

@@ -13,6 +13,7 @@ mod quiet;
 mod ssm;
 mod subject;
 mod suite;
+mod tencent_identity;
 
 /// Makes one test of each rule of the suite for a subject.
 macro_rules! conformance {

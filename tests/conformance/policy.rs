@@ -84,7 +84,7 @@ async fn cloud() -> Fixture {
 fn entering(fixture: &Fixture, role: &str, subject: (&str, &str), audience: &str) -> Arc<Identity> {
     fixture.identity(|rrsa| {
         rrsa.role_arn = format!("acs:ram::{ACCOUNT}:role/{role}");
-        rrsa.provider_arn = format!("acs:ram::{ACCOUNT}:oidc-provider/{CLUSTER}");
+        rrsa.provider = format!("acs:ram::{ACCOUNT}:oidc-provider/{CLUSTER}");
         rrsa.subject = account(subject.0, subject.1, audience);
     })
 }

@@ -110,14 +110,7 @@ impl Gateway {
     ) -> Result<T, CallError> {
         let body = encode(request)?;
         let sign = |call: Call<'_>| call.sign(credentials);
-        let response = self.send(action, &body, sign).await?;
-        match read(&response, self.service.table) {
-            Err(error) if error.code() == code::CLOCK && self.learn_time(&response) => {
-                let response = self.send(action, &body, sign).await?;
-                read(&response, self.service.table)
-            }
-            answer => answer,
-        }
+        self.call(action, &body, sign).await
     }
 
     /// Calls `action` with `request`, not signed, for exchanges whose proof is in the request.
@@ -131,8 +124,23 @@ impl Gateway {
     ) -> Result<T, CallError> {
         let body = encode(request)?;
         let headers = |call: Call<'_>| Ok(call.unsigned());
-        let response = self.send(action, &body, headers).await?;
-        read(&response, self.service.table)
+        self.call(action, &body, headers).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        body: &[u8],
+        headers: impl Fn(Call<'_>) -> Result<Headers, CallError>,
+    ) -> Result<T, CallError> {
+        let response = self.send(action, body, &headers).await?;
+        match read(&response, self.service.table) {
+            Err(error) if error.code() == code::CLOCK && self.learn_time(&response) => {
+                let response = self.send(action, body, &headers).await?;
+                read(&response, self.service.table)
+            }
+            answer => answer,
+        }
     }
 
     /// Whether the gateway's time was taken since this was asked last.

@@ -15,7 +15,8 @@ use super::super::*;
 pub use super::cloud::{Cloud, Script};
 use crate::clock::{Clock, TokioClock};
 use crate::credential::{
-    AccessKey, CredentialCache, Credentials, Exchanger, Rrsa, Source, Subject,
+    AccessKey, Alibaba, CredentialCache, Credentials, Exchanger, Source, Subject, TokenService,
+    WebIdentity,
 };
 use crate::digest::DigestKey;
 use crate::provider::Class;
@@ -55,7 +56,7 @@ impl Exchanger for Exchange {
         _base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
         async move {
-            let Source::Rrsa(rrsa) = identity.source() else {
+            let Source::WebIdentity(rrsa) = identity.source() else {
                 unreachable!()
             };
             let role = rrsa.role_arn.clone();
@@ -145,13 +146,13 @@ impl World {
         let sts = crate::provider::alibaba::endpoint::global_sts(&policy);
         self.origin_of(
             Arc::clone(cloud) as Arc<dyn Provider>,
-            Source::Rrsa(Rrsa {
+            Source::WebIdentity(WebIdentity {
                 role_arn: role.to_owned(),
-                provider_arn: "provider".to_owned(),
+                provider: "provider".to_owned(),
                 subject: Subject::TokenFile {
                     path: "/token".into(),
                 },
-                sts: sts.unwrap(),
+                sts: TokenService::new(&Alibaba, sts.unwrap()),
                 session_name: "session".to_owned(),
                 duration_seconds: None,
                 policy: None,
