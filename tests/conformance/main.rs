@@ -13,6 +13,7 @@ mod quiet;
 mod subject;
 mod suite;
 mod tencent_identity;
+mod tencent_machine;
 
 /// Makes one test of each rule of the suite for a subject.
 macro_rules! conformance {
