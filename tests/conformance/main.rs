@@ -14,6 +14,7 @@ mod ssm;
 mod subject;
 mod suite;
 mod tencent_identity;
+mod tencent_machine;
 
 /// Makes one test of each rule of the suite for a subject.
 macro_rules! conformance {

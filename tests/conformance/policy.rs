@@ -4,6 +4,7 @@
 mod permission;
 mod printed;
 mod sharing;
+mod tencent;
 mod trust;
 
 use std::collections::BTreeSet;
@@ -132,6 +133,7 @@ fn every_policy_that_a_page_prints_is_one_of_these() {
     let tried = [
         "README.md",
         "docs/identities-alibaba.md",
+        "docs/identities-tencent.md",
         "docs/identities.md",
         "docs/kms.md",
         "docs/oos.md",

@@ -55,5 +55,8 @@ mod stuck;
 mod suspension;
 mod ten;
 mod tenancy;
+mod tencent;
+mod tencent_identities;
+mod tencent_own;
 mod wait;
 mod world;
