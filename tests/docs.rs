@@ -248,6 +248,9 @@ fn fields(schema: &Value) -> BTreeSet<String> {
     names
 }
 
+/// What a code means, if a table knows it.
+type Classify = dyn Fn(&str) -> Option<Class>;
+
 #[test]
 fn every_code_in_the_pages_comes_to_the_reason_beside_it() {
     let sources = sources(&repository().join("src"));
@@ -263,7 +266,11 @@ fn every_code_in_the_pages_comes_to_the_reason_beside_it() {
         let class = tencent::code::classify(tencent::code::STS, code);
         (class != Class::Protocol).then_some(class)
     };
-    let classes: [(&str, &dyn Fn(&str) -> Option<Class>); 4] = [
+    let of_ssm = |code: &str| {
+        let class = tencent::code::classify(tencent::code::SSM, code);
+        (class != Class::Protocol).then_some(class)
+    };
+    let classes: [(&str, &Classify); 5] = [
         ("docs/oos.md", &on_alibaba(alibaba::code::OOS)),
         ("docs/kms.md", &on_alibaba(alibaba::code::KMS)),
         (
@@ -271,6 +278,7 @@ fn every_code_in_the_pages_comes_to_the_reason_beside_it() {
             &on_alibaba(alibaba::code::STS),
         ),
         ("docs/identities-tencent.md", &on_tencent),
+        ("docs/ssm.md", &of_ssm),
     ];
     for (path, classify) in classes {
         let text = page(path);

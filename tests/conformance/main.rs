@@ -11,6 +11,7 @@ mod oos;
 mod policy;
 mod quiet;
 mod ssm;
+mod ssm_secrets;
 mod subject;
 mod suite;
 mod tencent_identity;
