@@ -173,9 +173,13 @@ impl Table {
 
     /// Takes in that something was learned about a row by a call sent at `sent`: it goes on at once.
     pub(super) fn learned(&mut self, id: RowId, sent: Instant, now: Now) {
+        // It may have been dropped meanwhile.
+        let Some(row) = self.rows.get(&id) else {
+            return;
+        };
         self.learned.insert(id, sent);
         // Whoever waits for it has it sent for as soon as its call is back.
-        if self.rows.get(&id).is_some_and(|row| row.waiters.is_empty()) {
+        if row.waiters.is_empty() {
             self.set_due(id, Some(now.at), now.at);
         }
     }

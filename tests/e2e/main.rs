@@ -50,6 +50,7 @@ mod rotation;
 mod scene;
 mod service;
 mod snapshot;
+mod ssm;
 mod stuck;
 mod suspension;
 mod ten;

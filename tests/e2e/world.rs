@@ -11,18 +11,19 @@ use super::operator::{Operator, RBAC, Setup};
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "1000000000000001";
+/// The account of Tencent Cloud that everything there belongs to.
+pub const UIN: &str = "100000000001";
 /// An account that shares what it has by policies of its secrets.
 pub const OTHER_ACCOUNT: &str = "2000000000000002";
 /// The OIDC provider that stands for the cluster.
 pub const PROVIDER: &str = "ack-rrsa-test";
-/// The account of Tencent Cloud that everything there belongs to.
-pub const UIN: &str = "100000000001";
-/// What the cluster is called there.
+/// What the cluster is called at Tencent Cloud.
 pub const TKE_CLUSTER: &str = "cls-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
 static TENANTS: OnceCell<World> = OnceCell::const_new();
 static KMS: OnceCell<World> = OnceCell::const_new();
+static SSM: OnceCell<World> = OnceCell::const_new();
 static STRICT: OnceCell<World> = OnceCell::const_new();
 static INSTANCE: OnceCell<World> = OnceCell::const_new();
 static AMBIENT: OnceCell<World> = OnceCell::const_new();
@@ -76,6 +77,11 @@ impl World {
     /// Secrets by name and no more, and all scenes of one world together would have too many.
     pub async fn kms() -> &'static Self {
         KMS.get_or_init(Self::own).await
+    }
+
+    /// The world that tests of SSM share, whose cloud has quotas for everybody.
+    pub async fn ssm() -> &'static Self {
+        SSM.get_or_init(Self::own).await
     }
 
     /// The world that tests of owners and tenants share, for the same reason.

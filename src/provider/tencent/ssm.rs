@@ -128,7 +128,10 @@ impl Ssm {
             Step::Describe => {
                 let answer = self.gateway.signed(credentials, "DescribeSecret", &asked);
                 match answer.await.and_then(|answer: Metadata| answer.kind(name)) {
-                    Ok(kind) => return Ok(self.ways().is_of(name, kind)),
+                    Ok(kind) => {
+                        self.ways().is_of(name, kind);
+                        return Ok(());
+                    }
                     Err(error) => (Caveat::KindHidden, error),
                 }
             }
@@ -140,7 +143,10 @@ impl Ssm {
                     .await
                     .and_then(|answer: Versions| answer.newest(name))
                 {
-                    Ok(version) => return Ok(self.ways().has_newest(name, version, now)),
+                    Ok(version) => {
+                        self.ways().has_newest(name, version, now);
+                        return Ok(());
+                    }
                     Err(error) => (Caveat::VersionsHidden, error),
                 }
             }

@@ -127,12 +127,17 @@ impl World {
     }
 
     pub fn origin_as(&self, cloud: &Arc<Cloud>, id: &str) -> Arc<Origin> {
+        self.origin_at(Arc::clone(cloud) as Arc<dyn Provider>, id)
+    }
+
+    /// Any provider, read with a key that needs no exchange.
+    pub fn origin_at(&self, provider: Arc<dyn Provider>, id: &str) -> Arc<Origin> {
         let source = Source::AccessKey(AccessKey {
             id: id.to_owned(),
             secret: SecretString::from("canary-secret"),
             token: None,
         });
-        self.origin_of(cloud, source)
+        self.origin_of(provider, source)
     }
 
     /// `cloud` read by a role, whose credentials come from the token service.
@@ -140,7 +145,7 @@ impl World {
         let policy = EndpointPolicy::default();
         let sts = crate::provider::alibaba::endpoint::global_sts(&policy);
         self.origin_of(
-            cloud,
+            Arc::clone(cloud) as Arc<dyn Provider>,
             Source::WebIdentity(WebIdentity {
                 role_arn: role.to_owned(),
                 provider: "provider".to_owned(),
@@ -155,9 +160,9 @@ impl World {
         )
     }
 
-    fn origin_of(&self, cloud: &Arc<Cloud>, source: Source) -> Arc<Origin> {
+    fn origin_of(&self, provider: Arc<dyn Provider>, source: Source) -> Arc<Origin> {
         Arc::new(Origin {
-            provider: Arc::clone(cloud) as Arc<dyn Provider>,
+            provider,
             identity: Arc::new(Identity::new(source, &self.key)),
         })
     }

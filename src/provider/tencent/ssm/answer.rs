@@ -1,5 +1,7 @@
 //! What SSM answers, and how it is matched to what was asked. It makes no calls.
 
+use std::str::Utf8Error;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -39,7 +41,8 @@ pub(super) struct Metadata {
 pub(super) struct Versions {
     request_id: Option<String>,
     secret_name: Option<String>,
-    versions: Option<Vec<Version>>,
+    #[serde(rename = "Versions")]
+    all: Option<Vec<Version>>,
 }
 
 #[derive(Deserialize)]
@@ -130,7 +133,7 @@ impl Versions {
         let request_id = self.request_id.as_deref();
         about(self.secret_name.as_ref(), asked, request_id)?;
         let mut newest: Option<Version> = None;
-        for version in self.versions.into_iter().flatten() {
+        for version in self.all.into_iter().flatten() {
             let newer = newest
                 .as_ref()
                 .is_none_or(|newest| version.create_time > newest.create_time);
@@ -161,17 +164,9 @@ impl KeyPair {
         if public.is_none() && private.is_none() {
             return Err(protocol("EmptyValue", request_id));
         }
-        let text = |key: &'_ Option<SecretBytes>| match key {
-            Some(key) => std::str::from_utf8(key.expose())
-                .map(|_| ())
-                .map_err(|_| broken()),
-            None => Ok(()),
-        };
-        text(&public)?;
-        text(&private)?;
         let keys = Keys {
-            public_key: public.as_ref().and_then(as_text),
-            private_key: private.as_ref().and_then(as_text),
+            public_key: as_text(public.as_ref()).map_err(|_| broken())?,
+            private_key: as_text(private.as_ref()).map_err(|_| broken())?,
         };
         let mut json = Zeroizing::new(Vec::with_capacity(ROOM));
         serde_json::to_writer(&mut *json, &keys).map_err(|_| broken())?;
@@ -191,8 +186,8 @@ fn plain(key: SecretBytes) -> Option<SecretBytes> {
     decode::base64(&key).filter(|key| !key.is_empty())
 }
 
-fn as_text(key: &SecretBytes) -> Option<&str> {
-    std::str::from_utf8(key.expose()).ok()
+fn as_text(key: Option<&SecretBytes>) -> Result<Option<&str>, Utf8Error> {
+    key.map(|key| std::str::from_utf8(key.expose())).transpose()
 }
 
 /// Lets an answer pass that is about the secret that was asked for, or does not say.
