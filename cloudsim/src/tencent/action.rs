@@ -295,4 +295,19 @@ mod tests {
             assert_eq!(entry.action as usize, index);
         }
     }
+
+    #[test]
+    fn the_quotas_of_reads_are_the_published_ones() {
+        for (action, quota) in [
+            (Action::GetSecretValue, 300),
+            (Action::DescribeSecret, 40),
+            (Action::ListSecretVersionIds, 40),
+            (Action::ListSecrets, 30),
+            (Action::GetSshKeyPairValue, 20),
+            (Action::AssumeRoleWithWebIdentity, 20),
+            (Action::AssumeRole, 600),
+        ] {
+            assert_eq!(action.quota(), quota, "{}", action.name());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Tencent's STS: tokens and callers for sessions of roles, and the metadata service of CVM.
 
-use cloudsim::tencent::{Metadata, Role};
+use cloudsim::tencent::{Metadata, Role, Settings};
 use cloudsim::{CredentialsState, Effect, Fault, Filter, Issuer};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -102,6 +102,21 @@ async fn a_token_that_is_not_good_is_refused_and_so_is_one_that_is_not_trusted()
         code("", web_identity(&good)).await,
         "AuthFailure.InvalidAuthorization"
     );
+}
+
+#[tokio::test]
+async fn token_exchanges_have_a_quota() {
+    let simulator = tencent().await;
+    let settings = Settings::default().with_quota("AssumeRoleWithWebIdentity", Some(1));
+    simulator.tencent().set_settings(settings);
+    let client = Tencent::new(&simulator, USER);
+    let token = issuer().token(SUBJECT, AUDIENCE);
+    let mut codes = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let answer = client.exchange("SKIP", web_identity(&token)).await;
+        codes.insert(answer.code().to_owned());
+    }
+    assert!(codes.contains("RequestLimitExceeded") && codes.contains(""));
 }
 
 #[tokio::test]
