@@ -231,4 +231,23 @@ mod tests {
         pace.turn(&asker(2, "1")).await.unwrap();
         assert!(Instant::now() >= start + Duration::from_secs(3));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn actions_that_are_counted_apart_are_paced_apart() {
+        const RARE: Action = Action {
+            name: "AssumeRoleWithWebIdentity",
+            counted_as: "AssumeRoleWithWebIdentity",
+            quota: 20.0,
+        };
+        let pace = Pace::new(0.2);
+        let start = Instant::now();
+        let rare = |n| Asker {
+            action: &RARE,
+            ..asker(n, "1")
+        };
+        let turns: Vec<_> = (0..300).map(|n| pace.reserve(&rare(n), start)).collect();
+        let served = turns.iter().flatten().count();
+        assert!((10..=12).contains(&served), "{served} in 5 s at 2 a second");
+        assert_eq!(pace.reserve(&asker(1, "1"), start).ok(), Some(start));
+    }
 }

@@ -47,6 +47,8 @@ tencent:
     secrets: [{name: db, value: canary-value}, {name: other, value: canary-other}]
 ";
 
+/// What makes an identity that works one that does not.
+type Change = fn(&mut WebIdentity);
 /// What something came to: nothing, or a class, a code and the whole text.
 type Outcome = Result<(), (Class, String, String)>;
 
@@ -195,7 +197,6 @@ async fn every_refused_exchange_has_its_class_and_code_and_names_the_role() {
     use Class::{Denied, Invalid, Unauthenticated};
     let fixture = Fixture::new().await;
     let role = "qcs::cam::uin/100000000001:roleName/shop";
-    type Change = fn(&mut WebIdentity);
     let table: [(Change, Class, &str, &str); 7] = [
         (
             |r| r.subject = account("shop", "db", "other"),

@@ -15,9 +15,7 @@ pub const ACCOUNT: &str = "1000000000000001";
 pub const OTHER_ACCOUNT: &str = "2000000000000002";
 /// The OIDC provider that stands for the cluster.
 pub const PROVIDER: &str = "ack-rrsa-test";
-/// The account of Tencent Cloud that everything there belongs to.
-pub const UIN: &str = "100000000001";
-/// What the cluster is called there.
+/// What the cluster is called at Tencent Cloud.
 pub const TKE_CLUSTER: &str = "cls-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();

@@ -160,10 +160,10 @@ fn any_difference_makes_another_identity() {
         }),
         hop(Source::WebIdentity(rrsa()), &|r| r.session_name.push('2')),
         hop(Source::WebIdentity(rrsa()), &|r| {
-            r.duration_seconds = Some(900)
+            r.duration_seconds = Some(900);
         }),
         hop(Source::WebIdentity(rrsa()), &|r| {
-            r.policy = Some("x".to_owned())
+            r.policy = Some("x".to_owned());
         }),
         hop(Source::WebIdentity(rrsa()), &|r| r.sts = regional.clone()),
         on_tencent("cls-1", "ap-guangzhou", "sts"),

@@ -68,7 +68,7 @@ pub struct Caller {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Token<'a> {
+struct ByToken<'a> {
     provider_id: &'a str,
     web_identity_token: &'a str,
     role_arn: &'a str,
@@ -79,7 +79,7 @@ struct Token<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Role<'a> {
+struct ByKey<'a> {
     role_arn: &'a str,
     role_session_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ impl Sts {
         &self,
         request: &AssumeRoleWithWebIdentity<'_>,
     ) -> Result<Credentials, CallError> {
-        let request = Token {
+        let request = ByToken {
             provider_id: request.provider_id,
             web_identity_token: request.token.expose_secret(),
             role_arn: request.role_arn,
@@ -137,7 +137,7 @@ impl Sts {
         caller: &Credentials,
         request: &AssumeRole<'_>,
     ) -> Result<Credentials, CallError> {
-        let request = Role {
+        let request = ByKey {
             role_arn: request.role_arn,
             role_session_name: request.session_name,
             duration_seconds: request.duration_seconds,
@@ -174,7 +174,7 @@ impl Sts {
 
 impl Caller {
     /// Whether it is the account itself, which may do anything and cannot be restrained: its own number
-    /// is then the one that everything belongs to (page "GetCallerIdentity" of STS's API reference).
+    /// is then the one that everything belongs to (page `GetCallerIdentity` of STS's API reference).
     pub fn is_root(&self) -> bool {
         self.user_id.as_deref() == Some(&*self.account_id)
     }
