@@ -11,6 +11,8 @@ use super::operator::{Operator, RBAC, Setup};
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "1000000000000001";
+/// The account of Tencent Cloud that everything there belongs to.
+pub const UIN: &str = "100000000001";
 /// An account that shares what it has by policies of its secrets.
 pub const OTHER_ACCOUNT: &str = "2000000000000002";
 /// The OIDC provider that stands for the cluster.

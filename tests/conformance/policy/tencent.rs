@@ -21,6 +21,7 @@ const ISSUER: &str = "https://ap-guangzhou-oidc.tke.tencentcs.com/id/0123456789a
 const OTHER_AUDIENCE: &str = "sts.aliyuncs.com";
 const SEED: &str = r"
 tencent:
+  settings: {quotas: false}
   accounts:
   - uin: '100001234567'
     secrets:
