@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Keeps Kubernetes Secrets in step with Alibaba Cloud's secret stores.
+/// Keeps Kubernetes Secrets in step with the secret stores of Alibaba Cloud and Tencent Cloud.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 pub struct Cli {
