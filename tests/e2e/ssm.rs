@@ -65,24 +65,19 @@ impl Scene<'_> {
             .secrets()
             .into_iter()
             .find(|secret| secret.name == name);
-        match known {
-            Some(known) => {
-                let id = format!("v{}", known.versions.len() + 1);
-                tencent
-                    .put_version(&name, &Version::text(&id, value))
-                    .unwrap();
-            }
-            None => {
-                let versions = vec![Version::text("v1", value)];
-                tencent
-                    .put_secret(Secret {
-                        name,
-                        versions,
-                        ..Secret::default()
-                    })
-                    .unwrap();
-            }
+        if let Some(known) = known {
+            let id = format!("v{}", known.versions.len() + 1);
+            let version = Version::text(&id, value);
+            tencent.put_version(&name, &version).unwrap();
+            return;
         }
+        let versions = vec![Version::text("v1", value)];
+        let secret = Secret {
+            name,
+            versions,
+            ..Secret::default()
+        };
+        tencent.put_secret(secret).unwrap();
     }
 
     /// Makes a secret whose only version is called current.
