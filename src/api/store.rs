@@ -53,7 +53,11 @@ use super::validation;
     )
 )]
 #[x_kube(
+    validation = validation::rrsa_on_alibaba(),
+    validation = validation::web_identity_on_tencent(),
+    validation = validation::role_of_the_cloud(),
     validation = validation::own_namespace("auth.rrsa.serviceAccountRef"),
+    validation = validation::own_namespace("auth.webIdentity.serviceAccountRef"),
     validation = validation::own_namespace("auth.accessKey.accessKeyIdSecretRef"),
     validation = validation::own_namespace("auth.accessKey.accessKeySecretSecretRef"),
     validation = validation::own_namespace("auth.accessKey.securityTokenSecretRef"),
@@ -131,7 +135,11 @@ pub struct CloudSecretStoreSpec {
     )
 )]
 #[x_kube(
+    validation = validation::rrsa_on_alibaba(),
+    validation = validation::web_identity_on_tencent(),
+    validation = validation::role_of_the_cloud(),
     validation = validation::said_namespace("auth.rrsa.serviceAccountRef"),
+    validation = validation::said_namespace("auth.webIdentity.serviceAccountRef"),
     validation = validation::said_namespace("auth.accessKey.accessKeyIdSecretRef"),
     validation = validation::said_namespace("auth.accessKey.accessKeySecretSecretRef"),
     validation = validation::said_namespace("auth.accessKey.securityTokenSecretRef"),

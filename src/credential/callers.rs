@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::{CredentialCache, Identity, IdentityId};
-use crate::provider::alibaba::{Caller, Sts};
-use crate::provider::endpoint::Endpoint;
+use super::{Caller, CredentialCache, Identity, IdentityId, TokenService};
 use crate::provider::{CallError, Edge};
 
 /// Answers that are kept; beyond, all are forgotten and asked for again.
@@ -45,11 +43,11 @@ impl Callers {
     pub async fn caller(
         &self,
         identity: &Arc<Identity>,
-        sts: &Endpoint,
+        sts: &TokenService,
     ) -> Result<Caller, CallError> {
         let cell = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let question = (identity.id(), sts.as_str().to_owned());
+            let question = (identity.id(), sts.endpoint.as_str().to_owned());
             if known.len() >= MOST && !known.contains_key(&question) {
                 known.clear();
             }
@@ -57,8 +55,7 @@ impl Callers {
         };
         let ask = async || {
             let credentials = self.credentials.get(identity).await?;
-            let sts = Sts::new(sts.clone(), self.edge.clone());
-            sts.caller(&credentials).await
+            sts.cloud().caller(&self.edge, sts, &credentials).await
         };
         cell.get_or_try_init(ask).await.cloned()
     }

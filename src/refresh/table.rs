@@ -18,7 +18,8 @@ use super::join::Waiting;
 use super::line::Line;
 use super::outage::Endpoint;
 use super::park::Standing;
-use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
+use super::reader::Reader;
+use super::row::{GroupId, LineId, ObjectId, Place, ReaderId, Row, RowId};
 use super::schedule::Gap;
 use super::{ObjectKey, Origin, View};
 use crate::credential::IdentityId;
@@ -59,6 +60,10 @@ pub(super) struct Departure {
     pub batch: Batch,
     pub keys: Vec<RemoteKey>,
     pub sent: Instant,
+    /// When the first call for what is read was sent.
+    pub asked: Instant,
+    /// It learns something about the one row, which is read afterwards.
+    pub learns: bool,
     /// It is the one call that finds out whether a parked identity works again.
     pub probe: bool,
     /// It is the one call that finds out whether an endpoint answers again.
@@ -71,7 +76,7 @@ pub(super) struct Object {
     pub key: ObjectKey,
     pub rows: Vec<RowId>,
     /// The stores with limits that it reads through, and where.
-    pub limited: Vec<(GroupId, Arc<str>)>,
+    pub limited: Vec<(ReaderId, Arc<str>)>,
     pub waiting: Option<Box<Waiting>>,
     /// The last request to read anew that was answered in full.
     pub handled: Option<u64>,
@@ -101,7 +106,10 @@ pub(super) struct Table {
     pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
     pub(super) row_ids: HashMap<Digest, RowId>,
-    pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
+    pub(super) readers: HashMap<ReaderId, Reader>,
+    pub(super) reader_ids: HashMap<(IdentityId, Address), ReaderId>,
+    /// Rows of which something was learned for the read that is to follow, and when that was asked.
+    pub(super) learned: HashMap<RowId, Instant>,
     /// When each line has something to send. A time may have gone stale; it is checked again.
     pub(super) agenda: BTreeSet<(Instant, u64, LineId)>,
     /// How often an endpoint went out of reach or came back.
@@ -159,7 +167,9 @@ impl Table {
             collecting: BTreeSet::new(),
             object_ids: HashMap::new(),
             row_ids: HashMap::new(),
-            group_ids: HashMap::new(),
+            readers: HashMap::new(),
+            reader_ids: HashMap::new(),
+            learned: HashMap::new(),
             agenda: BTreeSet::new(),
             outages: 0,
             gap: None,
@@ -315,6 +325,9 @@ impl Table {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
+        if let Some(reader) = self.readers.get_mut(&group.reader) {
+            reader.in_flight += 1;
+        }
         if let Some(line) = self.lines.get_mut(&group.line) {
             line.moved = Some(now.at);
         }
@@ -335,13 +348,23 @@ impl Table {
         if probe {
             self.note_identity(origin.identity.id(), now.at);
         }
-        self.note(group_id, now.at);
+        self.note_with_others(group_id, now.at);
+        let learns = match keys.as_slice() {
+            [key] => origin
+                .provider
+                .detour(key)
+                .is_some_and(|detour| detour.learns),
+            _ => false,
+        };
+        let earlier = batch.iter().filter_map(|id| self.learned.remove(id)).min();
         Some(Departure {
             group: group_id,
             origin,
             batch,
             keys,
             sent: now.at,
+            asked: earlier.unwrap_or(now.at),
+            learns,
             probe,
             knocks,
         })

@@ -22,14 +22,22 @@ impl Table {
         let Some(line) = self.lines.get_mut(&group.line) else {
             return;
         };
+        let Some(reader) = self.readers.get_mut(&group.reader) else {
+            return;
+        };
         let identity = self.identities.get(&group.identity());
         let probing = identity
             .and_then(|standing| standing.park.as_ref())
             .is_some_and(|park| park.probing);
         let endpoint = self.endpoints.get(group.route());
         let knocking = endpoint.is_some_and(Endpoint::is_knocking);
-        let allowed = group.allowed(now);
-        if probing || knocking || !group.is_free(self.limits.in_flight_per_group) {
+        let allowed = reader.allowed(now);
+        let most = if group.dark {
+            1
+        } else {
+            self.limits.in_flight_per_group
+        };
+        if probing || knocking || !reader.is_free(most) {
             line.withdraw(id, &mut group.link);
         } else if allowed > now {
             let timer = group.wanted(now).map(|time| time.max(allowed));
@@ -142,8 +150,19 @@ impl Table {
             self.note(id, now.at);
             return None;
         };
-        line.budget.take(1, now.at);
-        group.spend(1, now.at);
+        // What is known of a row may have changed while it waited, and with it what its call costs.
+        if let [row] = batch[..]
+            && self.rehome_waiting(row, now.at)
+        {
+            self.note(id, now.at);
+            self.drop_group(id, now.at);
+            return None;
+        }
+        let group = self.groups.get(&id)?;
+        self.lines.get_mut(&line_id)?.budget.take(1, now.at);
+        if let Some(reader) = self.readers.get_mut(&group.reader) {
+            reader.spend(1, now.at);
+        }
         self.send(id, batch, now)
     }
 

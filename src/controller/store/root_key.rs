@@ -11,10 +11,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::view::AnyStore;
 use crate::controller::event::Events;
-use crate::credential::{Callers, Identity, IdentityId, Source};
+use crate::credential::{Callers, Identity, IdentityId, Source, TokenService};
 use crate::provider::Class;
-use crate::provider::alibaba::endpoint::is_vendors_sts;
-use crate::provider::endpoint::Endpoint;
 use crate::refresh::Hub;
 
 /// Looks that are remembered; beyond, all are forgotten, and a warning may come again.
@@ -26,8 +24,8 @@ const PAUSE: Duration = Duration::from_secs(20);
 /// The reason of the event.
 const REASON: &str = "RootAccessKey";
 const MESSAGE: &str = "the access key is that of the cloud account itself: it may do anything, no \
-                       policy restrains it, and it can enter no role; use RRSA or the key of a \
-                       RAM user that may read what this store names";
+                       policy restrains it, and it can enter no role; use a role, or the key of \
+                       a user that may read what this store names";
 
 /// Knows which keys of which stores were looked at.
 pub struct RootKeys {
@@ -62,7 +60,7 @@ impl RootKeys {
         store: &AnyStore,
         about: ObjectReference,
         identity: &Arc<Identity>,
-        sts: Endpoint,
+        sts: TokenService,
     ) {
         let first = Arc::clone(identity.first());
         if first.account().is_some() {
@@ -100,16 +98,16 @@ impl RootKeys {
         seen.insert(look)
     }
 
-    async fn is_root(&self, identity: &Arc<Identity>, sts: &Endpoint) -> Option<bool> {
+    async fn is_root(&self, identity: &Arc<Identity>, sts: &TokenService) -> Option<bool> {
         for _ in 0..TRIES {
             match self.callers.caller(identity, sts).await {
                 Ok(caller) => {
                     // What another STS says could put a store into the budgets of a stranger.
-                    if is_vendors_sts(sts) {
+                    if sts.cloud().is_vendors(&sts.endpoint) {
                         self.hub.learn_account(identity.id(), &caller.account_id);
                     }
                     let key = matches!(identity.source(), Source::AccessKey(_));
-                    return Some(key && caller.is_root());
+                    return Some(key && caller.is_root);
                 }
                 Err(error) if matches!(error.class, Class::Throttled | Class::Unavailable) => {
                     tokio::time::sleep(PAUSE).await;
