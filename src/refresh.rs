@@ -23,6 +23,7 @@ mod ladder;
 mod line;
 mod outage;
 mod park;
+mod reclaim;
 mod reference;
 mod rounds;
 mod row;

@@ -222,6 +222,7 @@ impl Table {
     /// The next batch to send, if one may leave now.
     pub fn depart(&mut self, now: Now) -> Option<Departure> {
         self.expire(now.at);
+        self.reclaim(now.at);
         self.knock(now.at);
         while self.has_room() {
             let (.., line_id) = *self.agenda.first().filter(|(time, ..)| *time <= now.at)?;
@@ -301,9 +302,8 @@ impl Table {
 
     /// A full hub still sends one batch at a time, so that what waits for its last value gets it.
     fn has_room(&self) -> bool {
-        let full = self.held.load(Ordering::Relaxed) >= self.limits.held_bytes;
         self.in_flight
-            < if full {
+            < if self.is_full() {
                 1
             } else {
                 self.limits.in_flight.max(1)

@@ -11,6 +11,7 @@ mod identities;
 mod joins;
 mod outages;
 mod random;
+mod shares;
 mod slots;
 mod takeover;
 mod wakes;
