@@ -29,6 +29,7 @@ mod rounds;
 mod row;
 mod schedule;
 mod search;
+mod share;
 mod subscribe;
 mod subscriber;
 mod table;

@@ -39,12 +39,14 @@ impl Table {
             origin,
             batch,
             sent,
+            namespace,
             probe,
             knocks,
             ..
         } = departure;
         self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
+        self.shares.came_back(&namespace);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
         }

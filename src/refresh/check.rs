@@ -49,6 +49,7 @@ impl Table {
             }
         }
         assert_eq!(self.in_flight, in_flight);
+        assert_eq!(self.shares.in_flight().sum::<usize>(), in_flight);
         for (id, line) in &self.lines {
             let noted = self.agenda.iter().filter(|(.., line)| line == id);
             assert!(noted.map(|(time, ..)| *time).eq(line.noted));

@@ -20,6 +20,7 @@ use super::outage::Endpoint;
 use super::park::Standing;
 use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
 use super::schedule::Gap;
+use super::share::Shares;
 use super::{ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey};
@@ -59,6 +60,8 @@ pub(super) struct Departure {
     pub batch: Batch,
     pub keys: Vec<RemoteKey>,
     pub sent: Instant,
+    /// At whose turn it leaves.
+    pub namespace: Arc<str>,
     /// It is the one call that finds out whether a parked identity works again.
     pub probe: bool,
     /// It is the one call that finds out whether an endpoint answers again.
@@ -93,6 +96,7 @@ pub(super) struct Table {
     pub(super) accounts: HashMap<IdentityId, Arc<str>>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
+    pub(super) shares: Shares,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
@@ -154,6 +158,7 @@ impl Table {
             accounts: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
+            shares: Shares::default(),
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
             collecting: BTreeSet::new(),
@@ -224,8 +229,14 @@ impl Table {
         self.expire(now.at);
         self.reclaim(now.at);
         self.knock(now.at);
-        while self.has_room() {
-            let (.., line_id) = *self.agenda.first().filter(|(time, ..)| *time <= now.at)?;
+        while self.room() > 0 {
+            let due = self.agenda.first().filter(|(time, ..)| *time <= now.at);
+            let Some((.., line_id)) = due.copied() else {
+                // What remains waits for calls of its own namespace.
+                let group = self.shares.next(self.room())?;
+                self.note(group, now.at);
+                continue;
+            };
             self.ripen(line_id, now);
             let line = self.lines.get_mut(&line_id)?;
             let turn = line
@@ -300,21 +311,18 @@ impl Table {
         self.last_id
     }
 
-    /// A full hub still sends one batch at a time, so that what waits for its last value gets it.
-    fn has_room(&self) -> bool {
-        self.in_flight
-            < if self.is_full() {
-                1
-            } else {
-                self.limits.in_flight.max(1)
-            }
-    }
-
-    /// Sends `batch`, whose rows are in no lane any more.
-    pub(super) fn send(&mut self, group_id: GroupId, batch: Batch, now: Now) -> Option<Departure> {
+    /// Sends `batch`, whose rows are in no lane any more, at the turn of `namespace`.
+    pub(super) fn send(
+        &mut self,
+        group_id: GroupId,
+        batch: Batch,
+        namespace: Arc<str>,
+        now: Now,
+    ) -> Option<Departure> {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
+        self.shares.sent(&namespace);
         if let Some(line) = self.lines.get_mut(&group.line) {
             line.moved = Some(now.at);
         }
@@ -342,6 +350,7 @@ impl Table {
             batch,
             keys,
             sent: now.at,
+            namespace,
             probe,
             knocks,
         })

@@ -86,3 +86,97 @@ async fn the_only_join_of_each_namespace_keeps_its_values_for_half_a_minute_only
     let held = world.hub.figures().held_bytes;
     assert!(held < 30_000, "{held}");
 }
+
+/// Whether the call that a namespace makes in a store of its own leaves at once.
+async fn leaves_at_once(world: &World, namespace: &str) -> bool {
+    let cloud = world.cloud("good");
+    let needs = vec![need(&world.origin_by(&cloud, namespace), "k", HOUR)];
+    joins(world, namespace, "one", needs);
+    world.pass(Duration::from_millis(10)).await;
+    cloud.take_calls().len() == 1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_calls_hang_leaves_as_much_room_as_it_takes() {
+    let world = World::new();
+    for n in 0..100 {
+        let cloud = world.cloud(&format!("hangs{n}"));
+        cloud.all(Script::Hangs);
+        let origin = world.origin_as(&cloud, &format!("id{n}"));
+        for m in 0..16 {
+            let mut need = need(&origin, &format!("k{m}"), HOUR);
+            need.key.version = Some("1".to_owned());
+            joins(&world, "many", &format!("o{n}-{m}"), vec![need]);
+        }
+    }
+    world.pass(Duration::from_millis(10)).await;
+    assert_eq!(world.hub.lock().in_flight, 256);
+    assert!(leaves_at_once(&world, "few").await);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_thousands_of_stores_stand_before_nobody() {
+    let world = World::new();
+    for n in 0..2_000 {
+        let cloud = world.cloud(&format!("slow{n}"));
+        *cloud.latency.lock().unwrap() = SECOND * 10;
+        let origin = world.origin_as(&cloud, &format!("id{n}"));
+        joins(
+            &world,
+            "many",
+            &format!("o{n}"),
+            vec![need(&origin, "k", HOUR * 9_000)],
+        );
+    }
+    world.pass(SECOND * 15).await;
+    assert!(leaves_at_once(&world, "few").await);
+    world.pass(SECOND * 10 * 8).await;
+    assert_eq!(world.hub.lock().in_flight, 0, "all had their turns");
+    assert_eq!(world.hub.figures().due, 0);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_whose_calls_hang_share_what_there_is_and_no_one_else_waits() {
+    let world = World::new();
+    for tenant in 0..20 {
+        for n in 0..64 {
+            let cloud = world.cloud(&format!("slow{tenant}-{n}"));
+            *cloud.latency.lock().unwrap() =
+                SECOND * 5 + SECOND / 13 * ((n * 37 + tenant * 11) % 97);
+            let origin = world.origin_as(&cloud, &format!("id{tenant}-{n}"));
+            for m in 0..12 {
+                let mut need = need(&origin, &format!("k{m}"), HOUR);
+                need.key.version = Some("1".to_owned());
+                joins(
+                    &world,
+                    &format!("ns{tenant}"),
+                    &format!("o{n}-{m}"),
+                    vec![need],
+                );
+            }
+        }
+    }
+    world.pass(SECOND * 30).await;
+    let most = world.hub.lock().shares.in_flight().max();
+    assert!((24..=26).contains(&most.unwrap()), "{most:?} of 512");
+    assert!(leaves_at_once(&world, "few").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_others_calls_is_late_and_no_stall() {
+    let world = World::new();
+    for n in 0..1_000 {
+        let cloud = world.cloud(&format!("slow{n}"));
+        *cloud.latency.lock().unwrap() = SECOND * 10;
+        let origin = world.origin_as(&cloud, &format!("id{n}"));
+        let needs = vec![need(&origin, "k", SECOND * 10)];
+        let object = ObjectKey::new("many", &format!("o{n}"));
+        world.hub.subscribe(&object, needs);
+    }
+    world.pass(MINUTE * 2).await;
+    let figures = world.hub.figures();
+    assert!(figures.oldest_overdue > SECOND * 25, "{figures:?}");
+    assert!(figures.stalled < SECOND * 12, "{figures:?}");
+}
