@@ -313,6 +313,9 @@ impl Table {
             } else {
                 self.blame(id, &error, now.at, now);
             }
+        } else if place == Place::Resting && row.due > Some(until) {
+            // It is the probe that was just asked for.
+            self.set_due(id, Some(until), now.at);
         }
         let failure = self.rows.get(&id)?.failure.as_ref()?;
         Some(Arc::clone(&failure.error))
