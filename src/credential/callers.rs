@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use super::pace::{Asker, Pace};
 use super::{CredentialCache, Identity, IdentityId};
 use crate::provider::alibaba::{Caller, Sts};
 use crate::provider::endpoint::Endpoint;
@@ -19,6 +20,7 @@ const MOST: usize = 1024;
 pub struct Callers {
     credentials: CredentialCache,
     edge: Edge,
+    pace: Pace,
     known: Mutex<HashMap<Question, Arc<OnceCell<Caller>>>>,
 }
 
@@ -33,15 +35,25 @@ impl Callers {
         Self {
             credentials,
             edge,
+            pace: Pace::new(0.0),
             known: Mutex::default(),
         }
+    }
+
+    /// The same, which uses this part of each STS's quota for one account for all questions of whoever
+    /// was not answered yet; 0, the default, is all that is wanted.
+    #[must_use]
+    pub fn paced(mut self, share: f64) -> Self {
+        self.pace = Pace::new(share);
+        self
     }
 
     /// Who `identity` is to the STS at `sts`. Callers at the same time share one question, and an
     /// answer is kept; a failure is not.
     ///
     /// # Errors
-    /// Why there are no credentials, or the class of STS's code.
+    /// Why there are no credentials, the class of STS's code, or [`Throttled`](crate::provider::Class::Throttled) when others ask too
+    /// much.
     pub async fn caller(
         &self,
         identity: &Arc<Identity>,
@@ -57,8 +69,13 @@ impl Callers {
         };
         let ask = async || {
             let credentials = self.credentials.get(identity).await?;
+            // Whose it is, is what is asked.
+            let asker = Asker::new(identity.id(), "", sts);
+            self.pace.turn(&asker).await?;
             let sts = Sts::new(sts.clone(), self.edge.clone());
-            sts.caller(&credentials).await
+            let answer = sts.caller(&credentials).await;
+            self.pace.note(&asker, answer.as_ref().err());
+            answer
         };
         cell.get_or_try_init(ask).await.cloned()
     }
