@@ -43,7 +43,7 @@ pub struct Limits {
     pub in_flight_per_group: usize,
     /// Batches in flight at once.
     pub in_flight: usize,
-    /// Bytes of values that wait to be applied; a full hub takes no new batch.
+    /// Bytes of values that wait to be applied; a full hub takes few new batches.
     pub held_bytes: usize,
     /// The part of an account's documented quotas that is used; 0 means that there are no budgets.
     pub quota_share: f64,
