@@ -192,13 +192,15 @@ pub struct LimitsSpec {
     )]
     pub min_refresh_interval: Option<String>,
 
-    /// The most calls a second, 1 to 1000. It only lowers what the operator allows itself of the
-    /// account's quota.
+    /// The most calls a second of each identity that reads through the store, in each region, 1 to
+    /// 1000; with fromConsumer every namespace has an identity. It only lowers what the operator
+    /// allows itself of the account's quota, which all identities of the account share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: Option<i32>,
 
-    /// The most calls at once, 1 to 64. It only lowers what the operator allows itself.
+    /// The most calls at once of each identity that reads through the store, in each region, 1 to 64.
+    /// It only lowers what the operator allows itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: Option<i32>,

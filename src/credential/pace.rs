@@ -103,7 +103,10 @@ impl Pace {
             Some(error) if error.class == Class::Throttled => {
                 let hint = error.retry_after.unwrap_or(Duration::from_secs(1));
                 let now = Instant::now();
-                for accepted in [false, true] {
+                // Anybody can ask for a role of any account: who was never accepted slows down nobody
+                // who was.
+                let known = state.accepted.contains(&asker.who);
+                for accepted in [false, true].into_iter().take(1 + usize::from(known)) {
                     if let Some(budget) = state.budgets.get_mut(&account(asker, accepted)) {
                         budget.throttled(hint, now);
                     }
@@ -249,5 +252,24 @@ mod tests {
         let served = turns.iter().flatten().count();
         assert!((10..=12).contains(&served), "{served} in 5 s at 2 a second");
         assert_eq!(pace.reserve(&asker(1, "1"), start).ok(), Some(start));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_one_who_was_never_accepted_slows_down_nobody_who_was() {
+        let pace = Pace::new(0.2);
+        let known = asker(1, "1");
+        pace.turn(&known).await.unwrap();
+        pace.note(&known, None);
+        // Its budget exists from here on.
+        pace.turn(&known).await.unwrap();
+        let start = Instant::now();
+        let stranger = asker(2, "1");
+        pace.turn(&stranger).await.unwrap();
+        pace.note(&stranger, Some(&throttled(4)));
+        pace.turn(&known).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        pace.note(&known, Some(&throttled(4)));
+        pace.turn(&known).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_secs(4), "its own");
     }
 }

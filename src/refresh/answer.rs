@@ -41,12 +41,14 @@ impl Table {
             sent,
             asked,
             learns,
+            namespace,
             probe,
             knocks,
             ..
         } = departure;
         self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
+        self.shares.came_back(&namespace);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
             if let Some(reader) = self.readers.get_mut(&group.reader) {

@@ -61,6 +61,7 @@ impl Table {
         }
         let known = |row: &RowId| self.rows.contains_key(row);
         assert!(self.learned.keys().all(known));
+        assert_eq!(self.shares.in_flight().sum::<usize>(), in_flight);
         for (id, line) in &self.lines {
             let noted = self.agenda.iter().filter(|(.., line)| line == id);
             assert!(noted.map(|(time, ..)| *time).eq(line.noted));

@@ -94,9 +94,20 @@ impl Group {
         &mut self.lanes[lane.index()]
     }
 
-    /// The next part of a batch that failed.
-    pub fn take_part(&mut self, rows: &HashMap<RowId, Box<Row>>) -> Option<Batch> {
-        while let Some(mut part) = self.parts.pop_front() {
+    /// Where the next part of a batch that failed is, whose first row is `admitted`.
+    pub fn next_part(&self, mut admitted: impl FnMut(RowId) -> bool) -> Option<usize> {
+        let first = |part: &Batch| part.first().is_none_or(|row| admitted(*row));
+        self.parts.iter().position(first)
+    }
+
+    /// The next part of a batch that failed, whose first row is `admitted`.
+    pub fn take_part(
+        &mut self,
+        rows: &HashMap<RowId, Box<Row>>,
+        mut admitted: impl FnMut(RowId) -> bool,
+    ) -> Option<Batch> {
+        while let Some(at) = self.next_part(&mut admitted) {
+            let mut part = self.parts.remove(at)?;
             part.retain(|id| is_in(rows, *id, Lane::Fast));
             if !part.is_empty() {
                 return Some(part);

@@ -21,6 +21,7 @@ use super::park::Standing;
 use super::reader::Reader;
 use super::row::{GroupId, LineId, ObjectId, Place, ReaderId, Row, RowId};
 use super::schedule::Gap;
+use super::share::Shares;
 use super::{ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey};
@@ -43,7 +44,7 @@ pub struct Limits {
     pub in_flight_per_group: usize,
     /// Batches in flight at once.
     pub in_flight: usize,
-    /// Bytes of values that wait to be applied; a full hub takes no new batch.
+    /// Bytes of values that wait to be applied; a full hub takes few new batches.
     pub held_bytes: usize,
     /// The part of an account's documented quotas that is used; 0 means that there are no budgets.
     pub quota_share: f64,
@@ -64,6 +65,8 @@ pub(super) struct Departure {
     pub asked: Instant,
     /// It learns something about the one row, which is read afterwards.
     pub learns: bool,
+    /// At whose turn it leaves.
+    pub namespace: Arc<str>,
     /// It is the one call that finds out whether a parked identity works again.
     pub probe: bool,
     /// It is the one call that finds out whether an endpoint answers again.
@@ -98,6 +101,7 @@ pub(super) struct Table {
     pub(super) accounts: HashMap<IdentityId, Arc<str>>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
+    pub(super) shares: Shares,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
@@ -162,6 +166,7 @@ impl Table {
             accounts: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
+            shares: Shares::default(),
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
             collecting: BTreeSet::new(),
@@ -232,9 +237,16 @@ impl Table {
     /// The next batch to send, if one may leave now.
     pub fn depart(&mut self, now: Now) -> Option<Departure> {
         self.expire(now.at);
+        self.reclaim(now.at);
         self.knock(now.at);
-        while self.has_room() {
-            let (.., line_id) = *self.agenda.first().filter(|(time, ..)| *time <= now.at)?;
+        while self.room() > 0 {
+            let due = self.agenda.first().filter(|(time, ..)| *time <= now.at);
+            let Some((.., line_id)) = due.copied() else {
+                // What remains waits for calls of its own namespace.
+                let group = self.shares.next(self.room())?;
+                self.note(group, now.at);
+                continue;
+            };
             self.ripen(line_id, now);
             let line = self.lines.get_mut(&line_id)?;
             let turn = line
@@ -309,25 +321,21 @@ impl Table {
         self.last_id
     }
 
-    /// A full hub still sends one batch at a time, so that what waits for its last value gets it.
-    fn has_room(&self) -> bool {
-        let full = self.held.load(Ordering::Relaxed) >= self.limits.held_bytes;
-        self.in_flight
-            < if full {
-                1
-            } else {
-                self.limits.in_flight.max(1)
-            }
-    }
-
-    /// Sends `batch`, whose rows are in no lane any more.
-    pub(super) fn send(&mut self, group_id: GroupId, batch: Batch, now: Now) -> Option<Departure> {
+    /// Sends `batch`, whose rows are in no lane any more, at the turn of `namespace`.
+    pub(super) fn send(
+        &mut self,
+        group_id: GroupId,
+        batch: Batch,
+        namespace: Arc<str>,
+        now: Now,
+    ) -> Option<Departure> {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
         if let Some(reader) = self.readers.get_mut(&group.reader) {
             reader.in_flight += 1;
         }
+        self.shares.sent(&namespace);
         if let Some(line) = self.lines.get_mut(&group.line) {
             line.moved = Some(now.at);
         }
@@ -365,6 +373,7 @@ impl Table {
             sent: now.at,
             asked: earlier.unwrap_or(now.at),
             learns,
+            namespace,
             probe,
             knocks,
         })

@@ -12,6 +12,7 @@ mod identities;
 mod joins;
 mod outages;
 mod random;
+mod shares;
 mod slots;
 mod stepwise;
 mod takeover;
