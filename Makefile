@@ -8,10 +8,17 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
 BUILD := $(CARGO) build --workspace --example demo
 
-.PHONY: help demo test check bench counters plots crds rust lints deny valgrind
+# Of the image: ARCH=arm64 makes the other one.
+ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
+TRIPLE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-musl
+IMAGE := $(TARGET)/image/external-cloud-secrets$(if $(filter arm64,$(ARCH)),-arm64).tar
+# The most that the image may have, in bytes.
+IMAGE_BYTES := 16000000
+
+.PHONY: help demo test check bench counters plots crds image image-twice rust lints deny valgrind musl
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13
 
 demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everything running
 	$(CARGO) build --release --bin external-cloud-secrets
@@ -51,6 +58,18 @@ crds: rust ## Write crds/ anew
 	rm -f crds/*.yaml
 	$(TARGET)/debug/external-cloud-secrets crds --dir crds
 
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image: rust musl ## Build the container image as an OCI archive, without a container engine; ARCH=arm64 for the other processor
+	image/build.sh $(TRIPLE) $(TARGET)/image/$(ARCH)
+	@$(TARGET)/debug/image archive --root $(TARGET)/image/$(ARCH) --architecture $(ARCH) --out $(IMAGE) --most-bytes $(IMAGE_BYTES) \
+		--label org.opencontainers.image.title=external-cloud-secrets --label org.opencontainers.image.licenses=Apache-2.0 \
+		--label "org.opencontainers.image.description=A Kubernetes operator that keeps Secrets in step with a cloud's secret stores" \
+		--label org.opencontainers.image.version=$$($(CARGO) pkgid | sed 's/.*[@#]//') \
+		--label org.opencontainers.image.revision=$$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null || echo unknown)
+
+image-twice: image ## Build the last commit's image once more, elsewhere, and compare: it must be the same, byte for byte
+	image/twice.sh $(IMAGE)
+
 # Tools: found, or installed where that is safe, or one line that says how to get them.
 
 rust:
@@ -63,6 +82,9 @@ lints:
 
 deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { set -x; $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked; }
+
+musl:
+	@ls $$(rustc --print target-libdir --target $(TRIPLE))/libstd-*.rlib >/dev/null 2>&1 || { set -x; rustup target add $(TRIPLE); }
 
 valgrind:
 	@command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }
