@@ -6,6 +6,7 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
+CHART := charts/external-cloud-secrets
 BUILD := $(CARGO) build --workspace --example demo
 
 # Of the image: ARCH=arm64 makes the other one.
@@ -15,7 +16,7 @@ IMAGE := $(TARGET)/image/external-cloud-secrets$(if $(filter arm64,$(ARCH)),-arm
 # The most that the image may have, in bytes.
 IMAGE_BYTES := 16000000
 
-.PHONY: help demo test check bench counters plots crds image image-twice rust lints deny valgrind musl
+.PHONY: help demo test check bench counters plots crds chart chart-files image image-twice test-pod rust lints deny valgrind musl
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13
@@ -36,7 +37,9 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	$(BUILD) --bin external-cloud-secrets
 	@echo "crds/ must be what the code says:"
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh" >/dev/null; \
-		diff -r crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+		diff -r crds "$$fresh" && diff -r $(CHART)/files/crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+	@echo "the chart's README must be what its values say:"
+	$(CARGO) test --workspace --test chart -- readme:: generated:: schema::the_schema
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 
@@ -55,8 +58,18 @@ plots: ## Draw docs/scale/ from the reports of all sizes that were measured
 
 crds: rust ## Write crds/ anew
 	$(BUILD) --bin external-cloud-secrets
-	rm -f crds/*.yaml
+	rm -f crds/*.yaml $(CHART)/files/crds/*.yaml
 	$(TARGET)/debug/external-cloud-secrets crds --dir crds
+	$(TARGET)/debug/external-cloud-secrets crds --dir $(CHART)/files/crds
+
+chart: rust ## Package the chart into target/chart/
+	$(BUILD) --bin devcluster
+	rm -rf $(TARGET)/chart && mkdir -p $(TARGET)/chart
+	helm=$$($(TARGET)/debug/devcluster helm) && "$$helm" lint --strict $(CHART) && "$$helm" package $(CHART) --destination $(TARGET)/chart
+
+chart-files: rust ## Write the chart's table of values and tests/chart/golden/ anew
+	rm -f tests/chart/golden/*.yaml
+	WRITE=1 $(CARGO) test --workspace --test chart -- readme:: golden::
 
 image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 image: rust musl ## Build the container image as an OCI archive, without a container engine; ARCH=arm64 for the other processor
