@@ -83,6 +83,14 @@ image: rust musl ## Build the container image as an OCI archive, without a conta
 image-twice: image ## Build the last commit's image once more, elsewhere, and compare: it must be the same, byte for byte
 	image/twice.sh $(IMAGE)
 
+test-pod: image ## Run that image as a real Pod on a node of its own; needs Linux, root, containerd and runc
+	$(CARGO) build --workspace --test pod
+	rm -rf $(TARGET)/image/pause && mkdir -p $(TARGET)/image/pause
+	rustc --edition 2024 -O -C strip=symbols -C linker=rust-lld --target $(TRIPLE) -o $(TARGET)/image/pause/pause tests/pod/pause.rs
+	$(TARGET)/debug/image archive --root $(TARGET)/image/pause --architecture $(ARCH) --out $(TARGET)/image/pause.tar \
+		--name pause:1 --entrypoint /pause --created 0
+	$(CARGO) test --workspace --test pod -- run $(abspath $(IMAGE) $(TARGET)/image/pause.tar)
+
 # Tools: found, or installed where that is safe, or one line that says how to get them.
 
 rust:

@@ -36,7 +36,8 @@ async fn a_real_api_server_takes_every_object() {
     let client = cluster.client().unwrap();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for name in [NAMESPACE, "shop", "payments"] {
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         let params = PatchParams::apply("chart");
         let patch = Patch::Apply(&namespace);
         namespaces.patch(name, &params, &patch).await.unwrap();

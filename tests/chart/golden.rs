@@ -48,11 +48,7 @@ async fn both_versions_of_helm_make_the_same_objects() {
             let mut objects = helm.objects(&values);
             objects.sort_by_key(|object| {
                 let of = |pointer| object.pointer(pointer).map(Value::to_string);
-                [
-                    of("/kind"),
-                    of("/metadata/namespace"),
-                    of("/metadata/name"),
-                ]
+                [of("/kind"), of("/metadata/namespace"), of("/metadata/name")]
             });
             objects
         };

@@ -94,7 +94,9 @@ async fn kept(release: &Release, scene: &Scene<'_>) -> Kept {
 async fn runs_and_changes_nothing(release: &Release, scene: &Scene<'_>, log: &str) {
     let before = kept(release, scene).await;
     let operator = release.operator(log).await;
-    operator.wait_leading(std::time::Duration::from_secs(40)).await;
+    operator
+        .wait_leading(std::time::Duration::from_secs(40))
+        .await;
     let canary = format!("canary-{log}");
     scene.put(log, &canary);
     let object = scene.object(log, "8000h", &[("password", log)]);
@@ -111,7 +113,10 @@ async fn lives(version: Binary) {
     let (old, new) = (earlier(&dir), chart());
     let said = install(&helm, OPERATOR, &old, &json!({}), &[]);
     assert!(said.success, "{}", said.err);
-    assert!(said.out.contains("kubectl -n secrets-system rollout status deployment/external-cloud-secrets"));
+    assert!(
+        said.out
+            .contains("kubectl -n secrets-system rollout status deployment/external-cloud-secrets")
+    );
     let release = Release::around(cluster, helm).await;
     let helm = &release.helm;
     assert!(!release.knows_suspend().await);
@@ -165,7 +170,10 @@ async fn lives(version: Binary) {
 
     // The objects are there to be deleted, and only that deletes the Secret.
     let admin = release.world.cluster.client().unwrap();
-    let place = format!("/apis/cloudsecrets.dev/v1alpha1/namespaces/{}", scene.namespace);
+    let place = format!(
+        "/apis/cloudsecrets.dev/v1alpha1/namespaces/{}",
+        scene.namespace
+    );
     let path = format!("{place}/externalcloudsecrets/db");
     let (code, said) = answer(&admin, Method::DELETE, &path, &Value::Null).await;
     assert_eq!(code, 200, "{said}");

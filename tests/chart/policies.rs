@@ -99,8 +99,13 @@ async fn expect(client: &Client, request: (Method, &str, &Value), stopped_by: Op
 #[tokio::test]
 async fn the_operator_makes_tokens_for_listed_audiences_only() {
     let guarded = guarded().await;
-    let place = devcluster::shared().await.namespace("tokens").await.unwrap();
-    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "shop" } });
+    let place = devcluster::shared()
+        .await
+        .namespace("tokens")
+        .await
+        .unwrap();
+    let account =
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "shop" } });
     let path = format!("/api/v1/namespaces/{}/serviceaccounts", place.name());
     expect(&guarded.admin(), (Method::POST, &path, &account), None).await;
     let stopped = Some("audiences of allowedTokenAudiences only");
@@ -174,7 +179,11 @@ async fn in_its_own_namespace_the_operator_makes_its_key_and_writes_nothing_else
 #[tokio::test]
 async fn the_operator_deletes_only_what_has_its_label() {
     let guarded = guarded().await;
-    let place = devcluster::shared().await.namespace("deletes").await.unwrap();
+    let place = devcluster::shared()
+        .await
+        .namespace("deletes")
+        .await
+        .unwrap();
     let all = format!("/api/v1/namespaces/{}/secrets", place.name());
     let mut almost = secret("almost", "Opaque", true);
     almost["metadata"]["labels"]["cloudsecrets.dev/managed"] = "false".into();

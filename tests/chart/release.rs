@@ -93,6 +93,13 @@ pub fn install(helm: &Helm, name: &str, chart: &Path, values: &Value, more: &[&s
     }
     let file = helm.values(&values);
     let chart = chart.to_str().unwrap();
-    let args = ["install", name, chart, "--namespace", HOME, "--create-namespace"];
+    let args = [
+        "install",
+        name,
+        chart,
+        "--namespace",
+        HOME,
+        "--create-namespace",
+    ];
     helm.run(&[&args[..], &["--values", &file], more].concat())
 }

@@ -22,26 +22,62 @@ async fn a_wrong_key_or_type_is_refused_with_its_path() {
         (json!({ "replica": 2 }), "'replica' not allowed"),
         (json!({ "replicas": "2" }), "at '/replicas'"),
         (json!({ "image": { "tga": "x" } }), "at '/image'"),
-        (json!({ "image": { "digest": "sha256:1" } }), "at '/image/digest'"),
-        (json!({ "alibabaAccountId": 1_234_567_890_123_456_u64 }), "at '/alibabaAccountId'"),
+        (
+            json!({ "image": { "digest": "sha256:1" } }),
+            "at '/image/digest'",
+        ),
+        (
+            json!({ "alibabaAccountId": 1_234_567_890_123_456_u64 }),
+            "at '/alibabaAccountId'",
+        ),
         (json!({ "quotaShare": 1.5 }), "at '/quotaShare'"),
-        (json!({ "watchNamespaces": "shop" }), "at '/watchNamespaces'"),
-        (json!({ "watchNamespaces": ["Shop"] }), "at '/watchNamespaces/0'"),
-        (json!({ "allowedTokenAudiences": [] }), "at '/allowedTokenAudiences'"),
-        (json!({ "allowedTokenAudiences": [""] }), "at '/allowedTokenAudiences/0'"),
-        (json!({ "identity": { "serviceAccounts": [{ "name": "x" }] } }), "at '/identity/serviceAccounts/0'"),
-        (json!({ "identity": { "rrsa": { "roleArn": "shop" } } }), "at '/identity/rrsa/roleArn'"),
+        (
+            json!({ "watchNamespaces": "shop" }),
+            "at '/watchNamespaces'",
+        ),
+        (
+            json!({ "watchNamespaces": ["Shop"] }),
+            "at '/watchNamespaces/0'",
+        ),
+        (
+            json!({ "allowedTokenAudiences": [] }),
+            "at '/allowedTokenAudiences'",
+        ),
+        (
+            json!({ "allowedTokenAudiences": [""] }),
+            "at '/allowedTokenAudiences/0'",
+        ),
+        (
+            json!({ "identity": { "serviceAccounts": [{ "name": "x" }] } }),
+            "at '/identity/serviceAccounts/0'",
+        ),
+        (
+            json!({ "identity": { "rrsa": { "roleArn": "shop" } } }),
+            "at '/identity/rrsa/roleArn'",
+        ),
         (json!({ "log": { "level": "loud" } }), "at '/log/level'"),
-        (json!({ "podDisruptionBudget": { "maxUnavailable": "x" } }), "at '/podDisruptionBudget/maxUnavailable'"),
+        (
+            json!({ "podDisruptionBudget": { "maxUnavailable": "x" } }),
+            "at '/podDisruptionBudget/maxUnavailable'",
+        ),
         // What goes together is told by its path too.
         (json!({ "clusterStores": false }), "clusterName: required"),
-        (json!({ "watchNamespaces": ["shop"] }), "clusterName: required"),
+        (
+            json!({ "watchNamespaces": ["shop"] }),
+            "clusterName: required",
+        ),
         (
             json!({ "clusterName": "c", "watchNamespaces": ["shop"], "identity": { "serviceAccounts": [{ "namespace": "other", "name": "x" }] } }),
             "identity.serviceAccounts.0.namespace: other",
         ),
-        (json!({ "clusterName": "c", "watchNamespaces": ["secrets-system"] }), "watchNamespaces: "),
-        (json!({ "identity": { "rrsa": { "enabled": true, "webhook": true } } }), "identity.rrsa.roleArn: required"),
+        (
+            json!({ "clusterName": "c", "watchNamespaces": ["secrets-system"] }),
+            "watchNamespaces: ",
+        ),
+        (
+            json!({ "identity": { "rrsa": { "enabled": true, "webhook": true } } }),
+            "identity.rrsa.roleArn: required",
+        ),
         (
             json!({ "metrics": { "service": { "enabled": false }, "serviceMonitor": { "enabled": true } } }),
             "metrics.serviceMonitor.enabled: needs",
@@ -103,7 +139,8 @@ async fn every_flag_of_the_operator_has_its_value() {
     cli.build();
     let run = cli.find_subcommand("run").unwrap();
     for flag in run.get_arguments().filter_map(clap::Arg::get_long) {
-        let given = args.contains(&format!("\"--{flag}\"")) || args.contains(&format!("\"--{flag}="));
+        let given =
+            args.contains(&format!("\"--{flag}\"")) || args.contains(&format!("\"--{flag}="));
         let expected = flag != "help" && !WITHOUT_VALUE.contains(&flag);
         assert_eq!(given, expected, "--{flag}");
     }

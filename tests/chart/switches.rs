@@ -33,10 +33,7 @@ fn together<'g>(parts: impl IntoIterator<Item = &'g BTreeSet<Grant>>) -> BTreeSe
 /// The rules for its own namespace, with the Lease of this name.
 fn own(rules: &Rules, lease: &str) -> BTreeSet<Grant> {
     let named = |rule: &PolicyRule| PolicyRule {
-        resource_names: rule
-            .resource_names
-            .as_ref()
-            .map(|_| vec![lease.to_owned()]),
+        resource_names: rule.resource_names.as_ref().map(|_| vec![lease.to_owned()]),
         ..rule.clone()
     };
     let rules: Vec<_> = rules.operator_namespace.iter().map(named).collect();
@@ -156,7 +153,10 @@ async fn an_operator_of_the_whole_cluster_has_what_it_needs_and_nothing_else() {
     are_all(&release, case, &scene, &permissions).await;
     let operator = release.operator(case).await;
     is_enough(case, &scene, &operator).await;
-    let requests = [get(CLUSTER_STORES, 403), get("/api/v1/namespaces/kube-system", 403)];
+    let requests = [
+        get(CLUSTER_STORES, 403),
+        get("/api/v1/namespaces/kube-system", 403),
+    ];
     answers(&release, case, &requests).await;
     operator.stop();
 
