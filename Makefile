@@ -5,8 +5,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
 CHART := charts/external-cloud-secrets
+# Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
 BUILD := $(CARGO) build --workspace --example demo
 
 # Of the image: ARCH=arm64 makes the other one.

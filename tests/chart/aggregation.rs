@@ -28,8 +28,7 @@ async fn may(client: &kube::Client, namespace: &str, role: &str, verb: &str, kin
 
 #[tokio::test]
 async fn who_edits_makes_objects_who_administers_makes_stores_and_nobody_makes_cluster_stores() {
-    guarded().await;
-    let cluster = devcluster::shared().await;
+    let cluster = &guarded().await.cluster;
     let client = cluster.client().unwrap();
     let namespace = cluster.namespace("users").await.unwrap();
     for role in ["view", "edit", "admin"] {

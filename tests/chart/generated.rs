@@ -52,3 +52,11 @@ fn the_definitions_of_the_chart_are_those_of_the_repository() {
         assert!(same, "{}: run `make crds`", name.display());
     }
 }
+
+#[test]
+fn the_chart_has_the_version_of_the_operator() {
+    let chart: serde_json::Value =
+        serde_saphyr::from_str(&read(&chart().join("Chart.yaml"))).unwrap();
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}

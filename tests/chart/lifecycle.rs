@@ -1,6 +1,7 @@
 //! A release from its first installation to its last: no definition goes, no object and no Secret.
 
 use devcluster::{Binary, Cluster, OPERATOR, Options};
+use external_cloud_secrets::cli::crds::crds_yaml;
 use http::Method;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
@@ -177,6 +178,36 @@ async fn lives(version: Binary) {
     let path = format!("{place}/externalcloudsecrets/db");
     let (code, said) = answer(&admin, Method::DELETE, &path, &Value::Null).await;
     assert_eq!(code, 200, "{said}");
+}
+
+#[tokio::test]
+async fn definitions_that_kubectl_made_are_taken_over_when_that_is_asked_for() {
+    let cluster = Cluster::start(Options::new(false)).await.unwrap();
+    cluster.apply_crds(&crds_yaml().unwrap()).await.unwrap();
+    for version in [Binary::Helm3, Binary::Helm4] {
+        let helm = Helm::of(version, &cluster).await;
+        let said = install(&helm, "first", &chart(), &json!({}), &[]);
+        assert!(!said.success);
+        assert!(
+            said.err.contains("invalid ownership metadata"),
+            "{}",
+            said.err
+        );
+        helm.run(&["uninstall", "first", "--namespace", HOME]);
+        // Or they stay what they are.
+        let apart = json!({ "crds": { "install": false } });
+        let said = install(&helm, "apart", &chart(), &apart, &[]);
+        assert!(said.success, "{}", said.err);
+        helm.done(&["uninstall", "apart", "--namespace", HOME]);
+    }
+    let helm = Helm::of(Binary::Helm3, &cluster).await;
+    let more = ["--take-ownership"];
+    let said = install(&helm, "first", &chart(), &json!({}), &more);
+    assert!(said.success, "{}", said.err);
+    helm.done(&["uninstall", "first", "--namespace", HOME]);
+    let helm = Helm::of(Binary::Helm4, &cluster).await;
+    let said = install(&helm, "second", &chart(), &json!({}), &more);
+    assert!(said.success, "{}", said.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

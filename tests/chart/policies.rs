@@ -1,6 +1,6 @@
 //! What the admission policies of the chart stop, on a real API server, although the permissions would allow it.
 
-use devcluster::{Binary, Namespace, OPERATOR, OperatorAccount};
+use devcluster::{Binary, Cluster, Namespace, OPERATOR, OperatorAccount, Options};
 use external_cloud_secrets::cli::crds::crds_yaml;
 use http::Method;
 use kube::Client;
@@ -15,21 +15,21 @@ use super::requests::{answer, secret, token};
 const LISTED: &str = "sts.aliyuncs.com";
 static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
 
-/// The release of the shared cluster: every policy, and the right to make any token.
+/// A cluster with a release that has every policy, and the right to make any token.
 pub struct Guarded {
+    pub cluster: Cluster,
     home: Namespace,
     account: OperatorAccount,
-    admin: kube::Config,
 }
 
 /// The release, whose policies are in force.
 pub async fn guarded() -> &'static Guarded {
     GUARDED
         .get_or_init(|| async {
-            let cluster = devcluster::shared().await;
+            let cluster = Cluster::start(Options::new(true)).await.unwrap();
             cluster.apply_crds(&crds_yaml().unwrap()).await.unwrap();
             let home = cluster.namespace("guarded").await.unwrap();
-            let helm = Helm::of(Binary::Helm4, cluster).await;
+            let helm = Helm::of(Binary::Helm4, &cluster).await;
             let values = helm.values(&json!({
                 "crds": { "install": false },
                 "identity": { "anyServiceAccount": true },
@@ -41,9 +41,9 @@ pub async fn guarded() -> &'static Guarded {
             helm.done(&[&args[..], &["--values", &values]].concat());
             let account = cluster.installed_operator(home.name()).await.unwrap();
             let guarded = Guarded {
+                cluster,
                 home,
                 account,
-                admin: cluster.config().clone(),
             };
             guarded.wait().await;
             guarded
@@ -57,7 +57,7 @@ impl Guarded {
     }
 
     fn admin(&self) -> Client {
-        Client::try_from(self.admin.clone()).unwrap()
+        self.cluster.client().unwrap()
     }
 
     /// Policies take effect a moment after they are made.
@@ -99,11 +99,7 @@ async fn expect(client: &Client, request: (Method, &str, &Value), stopped_by: Op
 #[tokio::test]
 async fn the_operator_makes_tokens_for_listed_audiences_only() {
     let guarded = guarded().await;
-    let place = devcluster::shared()
-        .await
-        .namespace("tokens")
-        .await
-        .unwrap();
+    let place = guarded.cluster.namespace("tokens").await.unwrap();
     let account =
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "shop" } });
     let path = format!("/api/v1/namespaces/{}/serviceaccounts", place.name());
@@ -128,7 +124,7 @@ async fn the_operator_makes_tokens_for_listed_audiences_only() {
 #[tokio::test]
 async fn the_operator_writes_no_credentials_of_the_cluster_and_no_releases() {
     let guarded = guarded().await;
-    let place = devcluster::shared().await.namespace("types").await.unwrap();
+    let place = guarded.cluster.namespace("types").await.unwrap();
     let all = format!("/api/v1/namespaces/{}/secrets", place.name());
     let patch = json!({ "stringData": { "password": "canary-new" } });
     let stopped = Some("no credentials of the cluster and no releases of Helm");
@@ -179,11 +175,7 @@ async fn in_its_own_namespace_the_operator_makes_its_key_and_writes_nothing_else
 #[tokio::test]
 async fn the_operator_deletes_only_what_has_its_label() {
     let guarded = guarded().await;
-    let place = devcluster::shared()
-        .await
-        .namespace("deletes")
-        .await
-        .unwrap();
+    let place = guarded.cluster.namespace("deletes").await.unwrap();
     let all = format!("/api/v1/namespaces/{}/secrets", place.name());
     let mut almost = secret("almost", "Opaque", true);
     almost["metadata"]["labels"]["cloudsecrets.dev/managed"] = "false".into();
@@ -203,7 +195,7 @@ async fn the_operator_deletes_only_what_has_its_label() {
 #[tokio::test]
 async fn protected_secrets_go_with_their_owner_or_their_namespace_and_not_otherwise() {
     let guarded = guarded().await;
-    let cluster = devcluster::shared().await;
+    let cluster = &guarded.cluster;
     let place = cluster.namespace("protected").await.unwrap();
     let admin = guarded.admin();
     let core = format!("/api/v1/namespaces/{}", place.name());

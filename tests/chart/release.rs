@@ -69,19 +69,16 @@ impl Release {
         let ours = |arg: &String| arg != "run" && !arg.starts_with("--http-address");
         let variables = container.env.iter().flatten();
         let fixed = variables.filter_map(|v| Some((v.name.clone(), v.value.clone()?)));
+        // A ServiceAccount that was made anew needs another token.
+        let account = self.world.cluster.installed_operator(HOME).await.unwrap();
         Operator::start(Setup {
-            kubeconfig: self.kubeconfig(),
+            kubeconfig: account.kubeconfig(self.world.dir.path()).unwrap(),
             namespace: HOME.to_owned(),
             args: given.into_iter().filter(ours).collect(),
             env: fixed.filter(|(name, _)| name != "RUST_LOG").collect(),
             log: self.world.dir.path().join(log),
         })
         .await
-    }
-
-    fn kubeconfig(&self) -> std::path::PathBuf {
-        let dir: &Path = self.world.dir.path();
-        self.world.account.kubeconfig(dir).unwrap()
     }
 }
 

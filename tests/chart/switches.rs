@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::end_to_end::grants::{Grant, Rules, allowed, table};
 use super::end_to_end::operator::Operator;
 use super::end_to_end::scene::Scene;
+use super::end_to_end::wait::{SOON, until};
 use super::release::{HOME, Release};
 use super::requests::{answer, token};
 
@@ -58,7 +59,7 @@ async fn are_all(release: &Release, case: &str, scene: &Scene<'_>, expected: &Pe
     }
 }
 
-/// A Secret arrives, is repaired, and follows its store and its value.
+/// A Secret arrives, is repaired, follows its value, and is renamed.
 async fn is_enough(case: &str, scene: &Scene<'_>, operator: &Operator) {
     let name = format!("db-{case}");
     scene.put(&name, "canary-old");
@@ -71,12 +72,25 @@ async fn is_enough(case: &str, scene: &Scene<'_>, operator: &Operator) {
     scene.put(&name, "canary-new");
     scene.refresh(&name, "1").await;
     scene.wait_value(&name, "password", "canary-new").await;
+    // Under another name, which ends the first.
+    let mut object = object;
+    let renamed = format!("{name}-renamed");
+    object["spec"]["target"] = json!({ "name": renamed });
+    scene.apply(&object).await.unwrap();
+    scene.wait_value(&renamed, "password", "canary-new").await;
+    until("the end of the old Secret", SOON, async || {
+        match scene.secret(&name).await {
+            None => Ok(()),
+            Some(old) => Err(old.metadata),
+        }
+    })
+    .await;
     let log = operator.log();
-    let refused = log
+    let stops = ["orbidden", "ValidatingAdmissionPolicy"];
+    let refused: Vec<_> = log
         .lines()
-        .filter(|line| line.contains("orbidden") || line.contains("ValidatingAdmissionPolicy"));
-    // Events about cluster stores are in the namespace `default`, where a narrow operator writes none.
-    let refused: Vec<_> = refused.filter(|line| !line.contains("event")).collect();
+        .filter(|line| stops.iter().any(|stop| line.contains(stop)))
+        .collect();
     assert!(refused.is_empty(), "{case}: {refused:#?}");
 }
 
