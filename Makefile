@@ -15,6 +15,7 @@ TRIPLE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-musl
 IMAGE := $(TARGET)/image/external-cloud-secrets$(if $(filter arm64,$(ARCH)),-arm64).tar
 # The most that the image may have, in bytes.
 IMAGE_BYTES := 16000000
+POD := $(CARGO) test -q --workspace --test pod --
 
 .PHONY: help demo test check bench counters plots crds chart chart-files image image-twice test-pod rust lints deny valgrind musl
 
@@ -83,13 +84,15 @@ image: rust musl ## Build the container image as an OCI archive, without a conta
 image-twice: image ## Build the last commit's image once more, elsewhere, and compare: it must be the same, byte for byte
 	image/twice.sh $(IMAGE)
 
-test-pod: image ## Run that image as a real Pod on a node of its own; needs Linux, root, containerd and runc
+test-pod: rust ## Run that image as a real Pod on a node of its own; needs Linux, root, containerd and runc
 	$(CARGO) build --workspace --test pod
+	@$(POD) check
+	@$(MAKE) image
 	rm -rf $(TARGET)/image/pause && mkdir -p $(TARGET)/image/pause
 	rustc --edition 2024 -O -C strip=symbols -C linker=rust-lld --target $(TRIPLE) -o $(TARGET)/image/pause/pause tests/pod/pause.rs
 	$(TARGET)/debug/image archive --root $(TARGET)/image/pause --architecture $(ARCH) --out $(TARGET)/image/pause.tar \
 		--name pause:1 --entrypoint /pause --created 0
-	$(CARGO) test --workspace --test pod -- run $(abspath $(IMAGE) $(TARGET)/image/pause.tar)
+	@$(POD) run $(abspath $(IMAGE) $(TARGET)/image/pause.tar)
 
 # Tools: found, or installed where that is safe, or one line that says how to get them.
 

@@ -18,7 +18,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 23] = [
+const OTHER_FLAGS: [&str; 25] = [
     "all",
     "all-namespaces",
     "certificate-authority",
@@ -31,6 +31,8 @@ const OTHER_FLAGS: [&str; 23] = [
     "for",
     "minify",
     "overwrite",
+    "platform",
+    "push",
     "raw",
     "release",
     "server",

@@ -68,7 +68,8 @@ fn packages(tree: &str) -> Packages {
         let (package, licence) = line.split_once('\t')?;
         let mut words = package.split_whitespace();
         let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
-        let licence = licence.trim_end_matches("(*)").trim().replace('/', " OR ");
+        let licence = licence.trim_end_matches("(*)").replace('/', " OR ");
+        let licence = licence.split_whitespace().collect::<Vec<_>>().join(" ");
         Some(((name.to_owned(), version.to_owned()), licence))
     };
     tree.lines().filter_map(package).collect()
@@ -209,7 +210,7 @@ mod tests {
 
     const TREE: &str = "external-cloud-secrets v0.1.0 (/somewhere)\tApache-2.0\n\
         ring v0.17.14\tApache-2.0 AND ISC\n\
-        itoa v1.0.18\tMIT/Apache-2.0\n\
+        itoa v1.0.18\tMIT / Apache-2.0\n\
         ring v0.17.14 (*)\tApache-2.0 AND ISC\n";
 
     fn listed() -> Value {

@@ -5,7 +5,7 @@
 //! kubelet projects. Then one replica is stopped, the other is killed, and nothing is left behind: the node lives in namespaces
 //! of its own.
 //!
-//! It needs Linux, root and the programs of a node. Where it cannot run it says so and fails with status 3.
+//! It needs Linux, root and the programs of a node. Where it cannot run it says so (`test-pod: NOT RUN`) and fails.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ mod relay;
 mod story;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +37,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say whether this machine can run a node.
+    Check,
     /// Test the image.
     Run {
         /// The OCI archives that the node gets.
@@ -49,10 +51,20 @@ enum Command {
     },
 }
 
+/// This machine cannot run a node, and it was said why.
+const CANNOT: ExitCode = ExitCode::FAILURE;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { images } => run(&images).await,
+        Command::Check => match network() {
+            Some(_) => ExitCode::SUCCESS,
+            None => CANNOT,
+        },
+        Command::Run { images } => match network() {
+            Some(network) => run(&network, &images).await,
+            None => CANNOT,
+        },
         Command::Relay { relays } => {
             relay::leave(relays).await;
             ExitCode::SUCCESS
@@ -60,19 +72,20 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(images: &[PathBuf]) -> ExitCode {
-    let network = match machine::ready() {
-        Ok(network) => network,
-        Err(reason) => {
-            println!("test-pod: NOT RUN: {reason}");
-            return ExitCode::from(3);
-        }
-    };
+/// The folder of the programs that give Pods a network, if this machine can run a node.
+fn network() -> Option<PathBuf> {
+    let ready = machine::ready();
+    ready
+        .inspect_err(|reason| println!("test-pod: NOT RUN: {reason}"))
+        .ok()
+}
+
+async fn run(network: &Path, images: &[PathBuf]) -> ExitCode {
     let before = Traces::now();
     let mut terminate = signal(SignalKind::terminate()).unwrap();
     let mut interrupt = signal(SignalKind::interrupt()).unwrap();
     // Whatever ends the story, its drops clean up.
-    let story = std::panic::AssertUnwindSafe(story::tell(&network, images)).catch_unwind();
+    let story = std::panic::AssertUnwindSafe(story::tell(network, images)).catch_unwind();
     let told = tokio::select! {
         told = story => told.is_ok(),
         _ = terminate.recv() => false,

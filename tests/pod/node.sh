@@ -9,8 +9,8 @@ shift 4
 hostname node
 mount -t tmpfs -o mode=755 tmpfs /run
 for place in lib log; do
-  mkdir -p "$dir/upper/$place" "$dir/work/$place"
-  mount -t overlay -o "lowerdir=/var/$place,upperdir=$dir/upper/$place,workdir=$dir/work/$place" overlay "/var/$place"
+  mkdir -p "$dir/upper/$place" "$dir/scratch/$place"
+  mount -t overlay -o "lowerdir=/var/$place,upperdir=$dir/upper/$place,workdir=$dir/scratch/$place" overlay "/var/$place"
 done
 
 # What a kubelet writes into the kernel, which has it only once, it finds written.

@@ -162,6 +162,10 @@ impl Stage {
 
     async fn stop_the_leader(&self) {
         let leader = self.leader().unwrap();
+        let code = "{.status.containerStatuses[0].state.terminated.exitCode}|";
+        let mut codes = self.tools.watch(&format!(
+            "-n {HOME} get pod {leader} --watch -o jsonpath={code}"
+        ));
         self.tools
             .kubectl(&format!("-n {HOME} delete pod {leader} --wait=false"));
         let (next, took) = within(HANDED_OVER, "another leader", || match self.leader() {
@@ -184,6 +188,10 @@ impl Stage {
         say(&format!(
             "its Pod is gone after {took:.1?} more, of {GRACE:?} that it had"
         ));
+        codes.kill().unwrap();
+        let codes = String::from_utf8(codes.wait_with_output().unwrap().stdout).unwrap();
+        let last = codes.split('|').rfind(|code| !code.is_empty());
+        assert_eq!(last, Some("0"), "it ended by itself, and well: {codes}");
         self.cloud.put_parameter(KEY, "canary-pod-second").unwrap();
         self.refresh("second");
         let took = self.arrives("canary-pod-second").await;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -38,18 +38,13 @@ impl Tools {
         self.run(&self.helm, arguments, values)
     }
 
+    /// Starts a kubectl that goes on until it is killed.
+    pub fn watch(&self, arguments: &str) -> Child {
+        self.start(&self.kubectl, arguments)
+    }
+
     fn run(&self, program: &Path, arguments: &str, input: &str) -> String {
-        let mut child = Command::new(program)
-            .args(arguments.split_whitespace())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env_clear()
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("HOME", &self.home)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.start(program, arguments);
         child
             .stdin
             .take()
@@ -61,6 +56,20 @@ impl Tools {
         let reason = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name} {arguments}: {reason}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn start(&self, program: &Path, arguments: &str) -> Child {
+        Command::new(program)
+            .args(arguments.split_whitespace())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env_clear()
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 }
 
