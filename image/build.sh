@@ -7,6 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=$1 root=$2
+created=${SOURCE_DATE_EPOCH:-0}
+# No part of the binary depends on it, but packages with C in them are built anew whenever it changes.
+unset SOURCE_DATE_EPOCH
 cargo=${CARGO:-cargo}
 built=${CARGO_TARGET_DIR:-target}
 compiler=${CC:-cc}
@@ -37,4 +40,4 @@ CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}
 "$cargo" build --locked --release --target "$target" --bin external-cloud-secrets
 unset CARGO_ENCODED_RUSTFLAGS
 "$cargo" build --locked -p image
-"$built/debug/image" files --binary "$built/$target/release/external-cloud-secrets" --target "$target" --root "$root"
+"$built/debug/image" files --binary "$built/$target/release/external-cloud-secrets" --target "$target" --created "$created" --root "$root"
