@@ -33,8 +33,10 @@ pub fn ready() -> Result<PathBuf, String> {
         return Err("it needs Linux".into());
     }
     let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    if !root {
-        return Err("it needs root, for a node mounts file systems and makes networks".into());
+    // The first line of a machine's own users maps all of them to themselves.
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    if !root || !map.split_whitespace().eq(["0", "0", "4294967295"]) {
+        return Err("it needs root, and not that of a container, for a node mounts file systems and makes networks".into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
@@ -61,7 +63,9 @@ pub fn ready() -> Result<PathBuf, String> {
 
 /// Tries what a node does first: a sandbox may allow root less than that.
 fn namespaces() -> Result<(), String> {
-    let attempt = "mount -t tmpfs tmpfs /run && ip link add node0 type veth peer name node1";
+    let attempt = "dir=$(mktemp -d) && trap 'rm -rf $dir' EXIT && mkdir $dir/upper $dir/scratch \
+        && mount -t overlay -o lowerdir=/var/lib,upperdir=$dir/upper,workdir=$dir/scratch overlay /var/lib \
+        && mount -t tmpfs tmpfs /run && ip link add node0 type veth peer name node1";
     let output = Command::new("unshare")
         .args([
             "--mount",
