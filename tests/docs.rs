@@ -32,6 +32,8 @@ const OTHER_FLAGS: &[&str] = &[
     "local",
     "minify",
     "overwrite",
+    "platform",
+    "push",
     "raw",
     "release",
     "server",
