@@ -137,8 +137,10 @@ async fn metrics_show_every_family_and_count_objects_by_condition() {
         2,
         "one series for Ready and one for Fresh"
     );
-    // Nothing was undecodable so far, which has a test of its own, and no private authority was used.
+    // Nothing was undecodable so far, which has a test of its own, no private authority was used and no
+    // clock was off.
     let without_series = [
+        "cloudsecrets_clock_corrections_total",
         "cloudsecrets_undecodable_objects",
         "cloudsecrets_authority_expiry_timestamp_seconds",
     ];
