@@ -18,9 +18,12 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 16] = [
+const OTHER_FLAGS: [&str; 23] = [
+    "all",
+    "all-namespaces",
     "certificate-authority",
     "cluster",
+    "create-namespace",
     "dry-run",
     "duration",
     "embed-certs",
@@ -31,9 +34,13 @@ const OTHER_FLAGS: [&str; 16] = [
     "raw",
     "release",
     "server",
+    "set",
+    "take-ownership",
     "test",
     "token",
     "user",
+    "values",
+    "version",
     "workspace",
 ];
 

@@ -22,6 +22,7 @@ mod endpoint;
 mod entered_role;
 mod failover;
 mod faults;
+mod grants;
 mod hostile;
 mod hot_path;
 mod identity;
