@@ -18,7 +18,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 23] = [
+const OTHER_FLAGS: [&str; 24] = [
     "all",
     "all-namespaces",
     "certificate-authority",
@@ -33,6 +33,7 @@ const OTHER_FLAGS: [&str; 23] = [
     "overwrite",
     "raw",
     "release",
+    "reuse-values",
     "server",
     "set",
     "take-ownership",
