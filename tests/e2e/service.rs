@@ -134,8 +134,8 @@ async fn metrics_show_every_family_and_count_objects_by_condition() {
     let text = scene.world.metrics().await;
     assert_eq!(
         of_bad(&parse(&text)),
-        2,
-        "one series for Ready and one for Fresh"
+        3,
+        "one series for Ready, one for Fresh, and one for its store"
     );
     // Nothing was undecodable so far, which has a test of its own, and no private authority was used.
     let without_series = [
