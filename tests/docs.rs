@@ -36,6 +36,7 @@ const OTHER_FLAGS: &[&str] = &[
     "push",
     "raw",
     "release",
+    "reuse-values",
     "server",
     "server-side",
     "set",

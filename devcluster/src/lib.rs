@@ -29,6 +29,7 @@ mod port;
 mod probe;
 mod process;
 mod programs;
+mod prometheus;
 mod report;
 mod writes;
 
@@ -42,6 +43,7 @@ pub use namespace::Namespace;
 pub use operator::{OPERATOR, OperatorAccount};
 pub use process::Process;
 pub use programs::{helm, kubectl, kubelet, prepare};
+pub use prometheus::{Prometheus, prometheus};
 pub use writes::{Write, Writes};
 
 use tokio::sync::OnceCell;
