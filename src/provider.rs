@@ -162,8 +162,8 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The next call for `key`, if that is not a plain read: where something is to be learned first, such
     /// as which version is the newest, or where it is read under a quota of its own. What it is may be
-    /// another after each call, and after a while. Such keys are not [`batchable`](Self::batchable).
-    fn detour(&self, _key: &RemoteKey) -> Option<Detour> {
+    /// another after each call, and after a while, hence `now`. Such keys are not [`batchable`](Self::batchable).
+    fn detour(&self, _key: &RemoteKey, _now: Timestamp) -> Option<Detour> {
         None
     }
 

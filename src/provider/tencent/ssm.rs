@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use self::answer::{KeyPair, Metadata, Value, Versions};
 use self::request::{Named, NamedVersion};
@@ -255,8 +256,8 @@ impl Provider for Ssm {
         self.quota_of(READS)
     }
 
-    fn detour(&self, key: &RemoteKey) -> Option<Detour> {
-        let (quota, learns) = match self.step(key) {
+    fn detour(&self, key: &RemoteKey, now: Timestamp) -> Option<Detour> {
+        let (quota, learns) = match self.ways().step(key, now) {
             Step::ReadVersion(..) => return None,
             Step::ReadKeyPair => (KEY_PAIRS, false),
             Step::Describe => (DESCRIPTIONS, true),

@@ -92,6 +92,11 @@ impl Gate {
         std::mem::take(&mut self.log.lock().unwrap().calls)
     }
 
+    /// The next call for `db`, if it is no plain read.
+    fn detour(&self) -> Option<Detour> {
+        self.ssm.detour(&db(), self.ssm.edge.clock.now())
+    }
+
     async fn read(&self, key: &RemoteKey) -> Result<(String, Option<Caveat>), CallError> {
         let answers = self
             .ssm
@@ -205,7 +210,7 @@ async fn each_call_of_a_read_is_announced_with_its_own_quota() {
     let mut announced = Vec::new();
     loop {
         let action = gate.ssm.action(&[db()]);
-        let detour = gate.ssm.detour(&db());
+        let detour = gate.detour();
         let Some(detour) = detour else {
             announced.push((action, gate.ssm.quota().name, gate.ssm.quota().per_second));
             break;
@@ -240,7 +245,7 @@ async fn a_pair_of_keys_is_read_by_its_own_call() {
     let read = gate.read(&db()).await.unwrap();
     assert_eq!(read, (r#"{"PublicKey":"ssh-rsa k"}"#.to_owned(), None));
     assert_eq!(gate.calls(), ["DescribeSecret", "GetSSHKeyPairValue"]);
-    let detour = gate.ssm.detour(&db()).unwrap();
+    let detour = gate.detour().unwrap();
     assert_eq!((detour.learns, detour.quota.per_second), (false, Some(20)));
     gate.read(&version("v1")).await.unwrap();
     assert_eq!(
