@@ -25,6 +25,17 @@ pub struct ProviderSpec {
     pub ssm: Option<SsmSpec>,
 }
 
+/// The member of a [`ProviderSpec`] that is set.
+#[derive(Debug, Clone, Copy)]
+pub enum Chosen<'a> {
+    /// `oos`.
+    Oos(&'a OosSpec),
+    /// `kms`.
+    Kms(&'a KmsSpec),
+    /// `ssm`.
+    Ssm(&'a SsmSpec),
+}
+
 /// The members of [`ProviderSpec`], of which exactly one is set.
 pub const FIELDS: [&str; 3] = ["oos", "kms", "ssm"];
 
@@ -260,6 +271,22 @@ pub enum Network {
     Public,
     /// The endpoint inside the region's VPCs.
     Vpc,
+}
+
+// === impl ProviderSpec ===
+
+impl ProviderSpec {
+    /// The member that is set; none unless it is exactly one.
+    pub fn chosen(&self) -> Option<Chosen<'_>> {
+        let Self { oos, kms, ssm } = self;
+        let members = [
+            oos.as_ref().map(Chosen::Oos),
+            kms.as_ref().map(Chosen::Kms),
+            ssm.as_ref().map(Chosen::Ssm),
+        ];
+        let mut set = members.into_iter().flatten();
+        set.next().filter(|_| set.next().is_none())
+    }
 }
 
 // === impl OosSpec ===
