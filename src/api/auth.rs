@@ -51,6 +51,15 @@ pub struct AuthSpec {
     pub sts_endpoint: Option<String>,
 }
 
+/// The members of [`AuthSpec`] that are a source, of which exactly one is set.
+pub const FIELDS: [&str; 5] = [
+    "rrsa",
+    "webIdentity",
+    "operator",
+    "accessKey",
+    "instanceRole",
+];
+
 /// A RAM role that trusts a Kubernetes ServiceAccount.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

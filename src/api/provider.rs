@@ -38,11 +38,8 @@ pub enum Chosen<'a> {
 
 /// The members of [`ProviderSpec`], of which exactly one is set.
 pub const FIELDS: [&str; 3] = ["oos", "kms", "ssm"];
-
-/// What a provider block is told that has none of them, or two.
-pub fn exactly_one() -> String {
-    format!("must have exactly one of: {}", FIELDS.join(", "))
-}
+/// Those of [`FIELDS`] that are Tencent Cloud's; the others are Alibaba Cloud's.
+pub const TENCENT: [&str; 1] = ["ssm"];
 
 /// Alibaba Cloud OOS Parameter Store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]

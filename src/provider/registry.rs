@@ -159,7 +159,10 @@ mod tests {
             serde_json::from_value(spec).unwrap()
         };
         for field in api::provider::FIELDS {
-            assert_eq!(place(&spec(&[field])).unwrap().field, field);
+            let found = place(&spec(&[field])).unwrap();
+            let on_tencent = matches!(found.cloud, Cloud::Tencent(..));
+            assert_eq!(found.field, field);
+            assert_eq!(on_tencent, api::provider::TENCENT.contains(&field));
             for other in api::provider::FIELDS {
                 assert_eq!(place(&spec(&[field, other])).is_some(), field == other);
             }
