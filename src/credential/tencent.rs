@@ -14,7 +14,7 @@ use super::{
 };
 use crate::provider::endpoint::Endpoint;
 use crate::provider::tencent::{AssumeRole, AssumeRoleWithWebIdentity, Sts, code, endpoint};
-use crate::provider::{CallError, Class, Edge};
+use crate::provider::{CallError, Edge};
 
 /// Tencent Cloud.
 #[derive(Debug, Clone, Copy)]
@@ -192,25 +192,15 @@ impl Cloud for Tencent {
     }
 
     fn refuses_the_key(&self, code: &str) -> bool {
-        code != code::CLOCK && code::classify(&[], code) == Class::Unauthenticated
+        code::refuses_the_key(code)
     }
 
     fn is_no_role(&self, code: &str) -> bool {
-        code == "ResourceNotFound.RoleNotFound"
+        code::is_no_role(code)
     }
 
     fn token_advice(&self, code: &str) -> Option<&'static str> {
-        match code {
-            "InvalidParameter.WebIdentityTokenError" => Some(
-                "the token is not accepted: the OIDC provider (providerId) must have the cluster's issuer \
-                 and keys, and list the token's audience: role",
-            ),
-            "InvalidParameter.ParamError" => Some(
-                "a parameter is not accepted: correct providerId, the name of an OIDC provider in the \
-                 role's account, or sessionName or the ARN: role",
-            ),
-            _ => None,
-        }
+        code::token_advice(code)
     }
 }
 
@@ -236,20 +226,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Tencent.role_account(arn), account, "{arn}");
-        }
-    }
-
-    #[test]
-    fn a_refused_key_is_told_from_a_clock_and_from_a_missing_permission() {
-        for (code, refused) in [
-            ("AuthFailure.TokenFailure", true),
-            ("AuthFailure.SecretIdNotFound", true),
-            ("AuthFailure.SignatureExpire", false),
-            ("UnauthorizedOperation", false),
-            ("InvalidParameter.WebIdentityTokenError", false),
-            ("ResourceNotFound.RoleNotFound", false),
-        ] {
-            assert_eq!(Tencent.refuses_the_key(code), refused, "{code}");
         }
     }
 }
