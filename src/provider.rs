@@ -1,7 +1,9 @@
 //! Where values come from: one small trait, whose primitive is the batch.
 //!
-//! A provider makes calls and understands answers. It never caches, retries, limits or logs a
-//! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
+//! A provider makes calls and understands answers. It never keeps or logs a value, and neither retries nor
+//! limits: the [`refresh`](crate::refresh) hub does these once, for every provider. What a provider may keep
+//! is how to read: whether a batch works, what a secret is, how far the clock is off, for which it makes a
+//! refused call once more.
 
 pub mod alibaba;
 pub mod code;

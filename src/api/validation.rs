@@ -45,10 +45,10 @@ pub const OIDC_PROVIDER_ARN: &str = "^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z
 pub const CAM_ROLE_ARN: &str = concat!("^", cam_role!(), "$");
 /// A role of either cloud.
 pub const ANY_ROLE_ARN: &str = concat!("^(", ram_role!(), "|", cam_role!(), ")$");
-/// The name of a session of a CAM role.
-pub const CAM_SESSION_NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
-/// The name of a role.
-pub const ROLE_NAME: &str = "^[A-Za-z0-9._-]+$";
+/// The name of a CAM role, or of a session of one; RAM's are narrower.
+pub const CAM_NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
+/// The name of an OIDC provider of CAM.
+pub const CAM_PROVIDER: &str = "^[A-Za-z0-9._-]+$";
 /// The name of a role's session.
 pub const SESSION_NAME: &str = "^[A-Za-z0-9.@_-]+$";
 /// What the owner of a role asks callers to say.

@@ -169,7 +169,8 @@ pub struct Assume<'a> {
     pub external_id: Option<&'a str>,
     /// Names the session in the cloud's audit log.
     pub session_name: &'a str,
-    /// How long the credentials shall live, in seconds; absent: an hour.
+    /// How long the credentials shall live, in seconds; absent: what the cloud gives, 3600 on Alibaba
+    /// Cloud and 7200 on Tencent Cloud.
     pub duration_seconds: Option<u32>,
     /// A policy that narrows the role's.
     pub policy: Option<&'a str>,

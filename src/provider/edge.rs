@@ -29,7 +29,7 @@ pub struct Edge {
 // === impl Edge ===
 
 impl Edge {
-    /// The time to the second as clouds write it, such as `2024-06-01T12:34:56Z`.
+    /// The time to the second as Alibaba Cloud writes it, such as `2024-06-01T12:34:56Z`.
     pub(crate) fn date(&self) -> String {
         let now = self.clock.now();
         let second = Timestamp::from_second(now.as_second()).unwrap_or(now);

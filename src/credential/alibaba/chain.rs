@@ -85,9 +85,13 @@ pub(super) fn instance_role(
     if own.switch(METADATA_DISABLED)? {
         return Err(broken(METADATA_DISABLED, "forbids instance roles"));
     }
-    let name = name.or_else(|| own.get(METADATA_ROLE));
+    let (field, name) = match name {
+        Some(name) => ("roleName", Some(name)),
+        None => (METADATA_ROLE, own.get(METADATA_ROLE)),
+    };
     if name.is_some_and(|name| !is_role_name(name)) {
-        return Err(broken(METADATA_ROLE, "is not the name of a role"));
+        let problem = "is not the name of a RAM role: at most 64 letters, digits, dots, _ or -";
+        return Err(broken(field, problem));
     }
     Ok(InstanceRole {
         cloud: CloudRef(&Alibaba),

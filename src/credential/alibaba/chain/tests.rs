@@ -119,7 +119,18 @@ fn an_instance_role_is_given_or_the_environments_or_discovered() {
         role(&named, Some("a")).unwrap().role_name.as_deref(),
         Some("a")
     );
-    assert!(role(&[(METADATA_ROLE, "../x")], None).is_err());
+    for (own, stores, field) in [
+        ("../x", None, METADATA_ROLE),
+        ("worker", Some("a=b"), "roleName"),
+    ] {
+        let error = role(&[(METADATA_ROLE, own)], stores)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("{field} is not the name of a RAM role")),
+            "{error}"
+        );
+    }
     let error = role(&[(METADATA_DISABLED, "true")], Some("a")).unwrap_err();
     assert!(error.to_string().contains(METADATA_DISABLED), "{error}");
 }
