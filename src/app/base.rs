@@ -291,9 +291,5 @@ fn surroundings(
     let http = http.led_by(leadership.clone());
     let url = args.instance_metadata_url.as_deref();
     let metadata = args.enable_instance_role.then(|| environment.metadata(url));
-    Ok(Surroundings::new(
-        http,
-        Arc::clone(clock),
-        metadata.transpose()?,
-    ))
+    Ok(Surroundings::new(http, Arc::clone(clock), metadata))
 }

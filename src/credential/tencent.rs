@@ -2,6 +2,7 @@
 //! the operator's own.
 
 mod environment;
+mod issued;
 mod metadata;
 
 use futures::FutureExt;
@@ -13,8 +14,10 @@ use super::{
     Credentials, Environment, EnvironmentError, InstanceRole, Source, Surroundings, WebIdentity,
 };
 use crate::provider::endpoint::Endpoint;
-use crate::provider::tencent::{AssumeRole, AssumeRoleWithWebIdentity, Sts, code, endpoint};
+use crate::provider::tencent::{AssumeRoleWithWebIdentity, Sts, code, endpoint};
 use crate::provider::{CallError, Edge};
+
+pub(crate) use issued::TencentKey;
 
 /// Tencent Cloud.
 #[derive(Debug, Clone, Copy)]
@@ -154,17 +157,7 @@ impl Cloud for Tencent {
         role: &'a Assume<'a>,
         base: &'a Credentials,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
-        async move {
-            let request = AssumeRole {
-                role_arn: role.role_arn,
-                external_id: role.external_id,
-                session_name: role.session_name,
-                duration_seconds: role.duration_seconds,
-                policy: role.policy,
-            };
-            client(role.sts, edge).assume_role(base, &request).await
-        }
-        .boxed()
+        async move { client(role.sts, edge).assume_role(base, role).await }.boxed()
     }
 
     fn caller<'a>(
@@ -173,14 +166,7 @@ impl Cloud for Tencent {
         sts: &'a TokenService,
         credentials: &'a Credentials,
     ) -> BoxFuture<'a, Result<Caller, CallError>> {
-        async move {
-            let caller = client(sts, edge).caller(credentials).await?;
-            Ok(Caller {
-                is_root: caller.is_root(),
-                account_id: caller.account_id.into(),
-            })
-        }
-        .boxed()
+        async move { client(sts, edge).caller(credentials).await }.boxed()
     }
 
     fn instance_credentials<'a>(

@@ -109,6 +109,6 @@ mod tests {
     #[test]
     fn every_cloud_of_identities_has_its_side_of_auth() {
         let sides = SIDES.map(|side| side.cloud().name());
-        assert_eq!(sides, CLOUDS.map(|cloud| cloud.name()));
+        assert_eq!(sides, CLOUDS.map(Cloud::name));
     }
 }
