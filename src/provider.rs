@@ -61,10 +61,14 @@ pub struct Fetched {
     pub caveat: Option<Caveat>,
 }
 
-/// Why a value may not be the one that was meant: what people should know who read it, in words of the
-/// provider's own that hold nothing of an answer.
+/// Why a value may not be the one that was meant: what people should know who read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Caveat(pub &'static str);
+pub enum Caveat {
+    /// A fixed version was read, for the secret's kind may not be asked about.
+    KindHidden,
+    /// A fixed version was read, for the secret's versions may not be listed.
+    VersionsHidden,
+}
 
 /// How the cloud rotates a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,7 +284,12 @@ impl Fetched {
 
 impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(match self {
+            Self::KindHidden => "ssm:DescribeSecret is denied, so the version SSM_Current is read",
+            Self::VersionsHidden => {
+                "ssm:ListSecretVersionIds is denied, so the version SSM_Current is read and not the newest"
+            }
+        })
     }
 }
 

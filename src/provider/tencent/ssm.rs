@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use self::answer::{KeyPair, Metadata, Value, Versions};
 use self::request::{Named, NamedVersion};
-use self::way::{KIND_HIDDEN, Step, VERSIONS_HIDDEN, Ways};
+use self::way::{Step, Ways};
 use super::call::{Api, Gateway};
 use super::code;
 use super::endpoint::{self, Site};
@@ -137,7 +137,7 @@ impl Ssm {
                         self.ways().is_of(name, kind);
                         return Ok(());
                     }
-                    Err(error) => (KIND_HIDDEN, error),
+                    Err(error) => (Caveat::KindHidden, error),
                 }
             }
             Step::FindNewest => {
@@ -152,7 +152,7 @@ impl Ssm {
                         self.ways().has_newest(name, version, now);
                         return Ok(());
                     }
-                    Err(error) => (VERSIONS_HIDDEN, error),
+                    Err(error) => (Caveat::VersionsHidden, error),
                 }
             }
             Step::ReadVersion(..) | Step::ReadKeyPair => return Ok(()),

@@ -9,13 +9,6 @@ use crate::provider::{Caveat, RemoteKey};
 
 /// The version of what SSM rotates itself, and the name of the first version of what was made without one.
 pub(super) const CURRENT: &str = "SSM_Current";
-/// The current version was read, for the secret's kind may not be asked about.
-pub(super) const KIND_HIDDEN: Caveat =
-    Caveat("ssm:DescribeSecret is denied, so the version SSM_Current is read");
-/// The current version was read, for the secret's versions may not be listed.
-pub(super) const VERSIONS_HIDDEN: Caveat = Caveat(
-    "ssm:ListSecretVersionIds is denied, so the version SSM_Current is read and not the newest",
-);
 /// How long it is believed that something may not be asked.
 const HIDDEN: Duration = Duration::from_hours(1);
 /// How long a version that was found to be the newest may be read as such.
@@ -199,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_asked_is_asked_again_after_an_hour() {
-        for caveat in [KIND_HIDDEN, VERSIONS_HIDDEN] {
+        for caveat in [Caveat::KindHidden, Caveat::VersionsHidden] {
             let mut ways = Ways::default();
             ways.is_hidden("a", caveat, at(0));
             let next = Step::ReadVersion(CURRENT.to_owned(), Some(caveat));
@@ -217,7 +210,7 @@ mod tests {
         ways.is_of("a", Kind::Managed);
         ways.doubt("a");
         assert_eq!(step(&ways, 0), Step::Describe);
-        ways.is_hidden("a", KIND_HIDDEN, at(0));
+        ways.is_hidden("a", Caveat::KindHidden, at(0));
         ways.forget("a");
         assert_eq!(step(&ways, 0), Step::Describe);
     }

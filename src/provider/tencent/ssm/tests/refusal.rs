@@ -7,7 +7,7 @@ async fn who_may_not_ask_reads_what_is_current_and_is_told() {
     let gate = Gate::start().await;
     let current = |caveat| ("value of SSM_Current".to_owned(), Some(caveat));
     gate.say("DescribeSecret", refusal("UnauthorizedOperation"));
-    assert_eq!(gate.read(&db()).await.unwrap(), current(KIND_HIDDEN));
+    assert_eq!(gate.read(&db()).await.unwrap(), current(Caveat::KindHidden));
     gate.read(&db()).await.unwrap();
     assert_eq!(
         gate.calls(),
@@ -24,7 +24,10 @@ async fn who_may_not_ask_reads_what_is_current_and_is_told() {
         refusal("AuthFailure.UnauthorizedOperation"),
     );
     gate.ssm.learn(&credentials(), &db()).await.unwrap();
-    assert_eq!(gate.read(&db()).await.unwrap(), current(VERSIONS_HIDDEN));
+    assert_eq!(
+        gate.read(&db()).await.unwrap(),
+        current(Caveat::VersionsHidden)
+    );
     gate.pass(3_600);
     gate.say("ListSecretVersionIds", listing(&[("v9", 1)]));
     gate.ssm.learn(&credentials(), &db()).await.unwrap();
