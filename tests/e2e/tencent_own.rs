@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloudsim::tencent::Metadata;
+use cloudsim::tencent::{Metadata, SecretType};
 use cloudsim::{CredentialsState, Filter};
 use serde_json::{Value, json};
 
@@ -17,8 +17,9 @@ const PROBED: Duration = Duration::from_secs(50);
 
 /// A scene with the secret `db` on a node whose role may do anything.
 async fn on_a_node(world: &'static World, prefix: &str) -> Scene<'static> {
-    let scene = Scene::new(world, prefix).await;
-    scene.put_cam_secret("db", &format!("canary-{prefix}"));
+    let scene = Scene::ssm(world, prefix).await;
+    scene.put_current("db", SecretType::Custom, &format!("canary-{prefix}"));
+    scene.service_account("reader").await;
     let worker = scene.cam_role("worker").may(&["*"], &["*"]);
     scene.tencent().put_role(&worker).unwrap();
     node(&scene, Some(CredentialsState::Ok));
