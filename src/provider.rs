@@ -14,6 +14,7 @@ pub mod endpoint;
 mod error;
 pub(crate) mod hex;
 pub mod registry;
+mod skew;
 pub mod tencent;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 pub use config::ConfigError;
 pub use edge::{Edge, Random};
 pub use error::{CallError, Class, Detail, Name};
+pub use skew::Skews;
 
 use crate::credential::Credentials;
 use crate::secret_bytes::SecretBytes;

@@ -27,7 +27,7 @@ use crate::lease::{Elector, KubernetesLease, Leadership, Term};
 use crate::metrics::Metrics;
 use crate::provider::endpoint::EndpointPolicy;
 use crate::provider::hex::hex;
-use crate::provider::{Edge, Random};
+use crate::provider::{Edge, Random, Skews};
 use crate::refresh::Limits;
 use crate::server::Server;
 
@@ -277,6 +277,7 @@ fn edge(
         http: http.led_by(leadership.clone()),
         clock: Arc::clone(clock),
         random,
+        skews: Skews::default(),
     })
 }
 

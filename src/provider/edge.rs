@@ -7,7 +7,7 @@ use ring::rand::SecureRandom;
 
 use super::endpoint::Endpoint;
 use super::hex::hex;
-use super::{CallError, Class, Detail, Name};
+use super::{CallError, Class, Detail, Name, Skews};
 use crate::clock::Clock;
 use crate::http::{HttpClient, Post, Response};
 
@@ -24,6 +24,8 @@ pub struct Edge {
     pub clock: Arc<dyn Clock>,
     /// Where nonces come from.
     pub random: Random,
+    /// How far that clock is off, where a cloud said so.
+    pub skews: Skews,
 }
 
 // === impl Edge ===

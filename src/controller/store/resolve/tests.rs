@@ -13,6 +13,7 @@ use crate::api::StoreKind;
 use crate::clock::SystemClock;
 use crate::controller::dependency::{Dependencies, Dependency, Dependent};
 use crate::http::{HttpClient, HttpOptions};
+use crate::provider::Skews;
 
 mod clouds;
 
@@ -39,6 +40,7 @@ fn resolver(store_ambient: bool) -> Resolver {
             http,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom::new()),
+            skews: Skews::default(),
         },
         key: DigestKey::new(&[1; 32]),
         named: NamedObjects::new(Client::try_from(nowhere).unwrap(), changes),

@@ -16,6 +16,7 @@ use super::*;
 mod refusal;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpOptions};
+use crate::provider::Skews;
 
 /// What is answered to each action, and what was called.
 #[derive(Default)]
@@ -67,6 +68,7 @@ impl Gate {
             http: http.unwrap(),
             clock: Arc::new(Hand(Arc::clone(&log))),
             random: Arc::new(ring::rand::SystemRandom::new()),
+            skews: Skews::default(),
         };
         let policy = EndpointPolicy::new([], true).unwrap();
         let place = (Site::China, Network::Public);
