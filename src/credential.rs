@@ -24,6 +24,7 @@ use secrecy::SecretString;
 
 use crate::digest::Digest;
 
+pub(crate) use alibaba::AlibabaIssued;
 pub use alibaba::{Alibaba, CredentialsUri, Profile};
 pub use cache::{CredentialCache, OnRenewal};
 pub use callers::Callers;
@@ -32,13 +33,14 @@ pub use environment::{Environment, EnvironmentError};
 pub use exchange::{Exchange, Exchanger, TokenMinter};
 pub use files::{DiskFiles, Files};
 pub use identity::Identity;
-pub(crate) use issued::{AlibabaIssued, Issued, TencentIssued, TencentKey};
+pub(crate) use issued::Issued;
 pub use session::session_name;
 pub use source::{
     AccessKey, AssumedRole, Audience, InstanceRole, ServiceAccount, Source, Subject, WebIdentity,
 };
 pub use surroundings::{Metadata, Surroundings};
 pub use tencent::Tencent;
+pub(crate) use tencent::TencentKey;
 
 /// Names an identity: the keyed digest of all its material. Two stores share credentials or values
 /// only if these are equal.

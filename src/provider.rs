@@ -1,7 +1,9 @@
 //! Where values come from: one small trait, whose primitive is the batch.
 //!
-//! A provider makes calls and understands answers. It never caches, retries, limits or logs a
-//! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
+//! A provider makes calls and understands answers. It never keeps or logs a value, and neither retries nor
+//! limits: the [`refresh`](crate::refresh) hub does these once, for every provider. What a provider may keep
+//! is how to read: whether a batch works, what a secret is, how far the clock is off, for which it makes a
+//! refused call once more.
 
 pub mod alibaba;
 pub mod code;
@@ -12,6 +14,7 @@ pub mod endpoint;
 mod error;
 pub(crate) mod hex;
 pub mod registry;
+mod skew;
 pub mod tencent;
 
 use std::collections::BTreeMap;
@@ -26,6 +29,7 @@ use jiff::Timestamp;
 pub use config::ConfigError;
 pub use edge::{Edge, Random};
 pub use error::{CallError, Class, Detail, Name};
+pub use skew::Skews;
 
 use crate::credential::Credentials;
 use crate::secret_bytes::SecretBytes;
@@ -162,8 +166,8 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The next call for `key`, if that is not a plain read: where something is to be learned first, such
     /// as which version is the newest, or where it is read under a quota of its own. What it is may be
-    /// another after each call, and after a while. Such keys are not [`batchable`](Self::batchable).
-    fn detour(&self, _key: &RemoteKey) -> Option<Detour> {
+    /// another after each call, and after a while, hence `now`. Such keys are not [`batchable`](Self::batchable).
+    fn detour(&self, _key: &RemoteKey, _now: Timestamp) -> Option<Detour> {
         None
     }
 

@@ -19,7 +19,9 @@ use external_cloud_secrets::http::{HttpClient, HttpOptions, Post};
 use external_cloud_secrets::metrics::Metrics;
 use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, Parameters};
 use external_cloud_secrets::provider::endpoint::{EndpointError, EndpointPolicy, Service};
-use external_cloud_secrets::provider::{Answer, CallError, Class, Detail, Edge, Fetched, Provider};
+use external_cloud_secrets::provider::{
+    Answer, CallError, Class, Detail, Edge, Fetched, Provider, Skews,
+};
 use external_cloud_secrets::refresh::{CallFailure, Joined, Need, Origin, View};
 use external_cloud_secrets::secret_bytes::SecretBytes;
 use ring::rand::SystemRandom;
@@ -175,6 +177,7 @@ fn origin() -> Origin {
         http: HttpClient::new(HttpOptions::default()).unwrap(),
         clock,
         random: Arc::new(SystemRandom::new()),
+        skews: Skews::default(),
     };
     let policy = EndpointPolicy::default();
     let sts = Service {

@@ -51,6 +51,15 @@ pub struct AuthSpec {
     pub sts_endpoint: Option<String>,
 }
 
+/// The members of [`AuthSpec`] that are a source, of which exactly one is set.
+pub const FIELDS: [&str; 5] = [
+    "rrsa",
+    "webIdentity",
+    "operator",
+    "accessKey",
+    "instanceRole",
+];
+
 /// A RAM role that trusts a Kubernetes ServiceAccount.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -134,7 +143,7 @@ pub struct WebIdentityAuth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
-        regex(pattern = validation::ROLE_NAME)
+        regex(pattern = validation::CAM_PROVIDER)
     )]
     pub provider_id: Option<String>,
 
@@ -153,7 +162,7 @@ pub struct WebIdentityAuth {
     /// The name of the session in the cloud's audit log, 2 to 128 of A-Z a-z 0-9 _ + = , . @ -. Default:
     /// made of the cluster's name, the namespace and the ServiceAccount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 128), regex(pattern = validation::CAM_SESSION_NAME))]
+    #[schemars(length(min = 2, max = 128), regex(pattern = validation::CAM_NAME))]
     pub session_name: Option<String>,
 
     /// How long credentials live, from 900 to 43200 seconds and at most what the role allows. They
@@ -167,11 +176,12 @@ pub struct WebIdentityAuth {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceRoleAuth {
-    /// The role's name, at most 64 characters. Default: the role that the instance has.
+    /// The role's name: at most 64 of A-Z a-z 0-9 . _ - on Alibaba Cloud, at most 128 of A-Z a-z 0-9 + = , . @ _ - on
+    /// Tencent Cloud. Default: the role that the instance has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = validation::ROLE_NAME)
+        length(min = 1, max = 128),
+        regex(pattern = validation::CAM_NAME)
     )]
     pub role_name: Option<String>,
 }

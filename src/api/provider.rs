@@ -25,13 +25,21 @@ pub struct ProviderSpec {
     pub ssm: Option<SsmSpec>,
 }
 
+/// The member of a [`ProviderSpec`] that is set.
+#[derive(Debug, Clone, Copy)]
+pub enum Chosen<'a> {
+    /// `oos`.
+    Oos(&'a OosSpec),
+    /// `kms`.
+    Kms(&'a KmsSpec),
+    /// `ssm`.
+    Ssm(&'a SsmSpec),
+}
+
 /// The members of [`ProviderSpec`], of which exactly one is set.
 pub const FIELDS: [&str; 3] = ["oos", "kms", "ssm"];
-
-/// What a provider block is told that has none of them, or two.
-pub fn exactly_one() -> String {
-    format!("must have exactly one of: {}", FIELDS.join(", "))
-}
+/// Those of [`FIELDS`] that are Tencent Cloud's; the others are Alibaba Cloud's.
+pub const TENCENT: [&str; 1] = ["ssm"];
 
 /// Alibaba Cloud OOS Parameter Store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
@@ -260,6 +268,22 @@ pub enum Network {
     Public,
     /// The endpoint inside the region's VPCs.
     Vpc,
+}
+
+// === impl ProviderSpec ===
+
+impl ProviderSpec {
+    /// The member that is set; none unless it is exactly one.
+    pub fn chosen(&self) -> Option<Chosen<'_>> {
+        let Self { oos, kms, ssm } = self;
+        let members = [
+            oos.as_ref().map(Chosen::Oos),
+            kms.as_ref().map(Chosen::Kms),
+            ssm.as_ref().map(Chosen::Ssm),
+        ];
+        let mut set = members.into_iter().flatten();
+        set.next().filter(|_| set.next().is_none())
+    }
 }
 
 // === impl OosSpec ===

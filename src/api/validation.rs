@@ -5,7 +5,19 @@
 
 use kube::core::{Message, Reason, Rule};
 
-use super::provider;
+use super::{auth, provider};
+
+macro_rules! ram_role {
+    () => {
+        "acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}"
+    };
+}
+
+macro_rules! cam_role {
+    () => {
+        "qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128})"
+    };
+}
 
 /// A DNS subdomain: the name of a store, a Secret, a ConfigMap or a ServiceAccount.
 pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
@@ -26,17 +38,17 @@ pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
 /// A host, with or without a scheme in front of it. What more it must be is for the operator to check.
 pub const HOST: &str = r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$";
 /// A role of Alibaba Cloud RAM.
-pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
+pub const ROLE_ARN: &str = concat!("^", ram_role!(), "$");
 /// An OIDC provider of Alibaba Cloud RAM.
 pub const OIDC_PROVIDER_ARN: &str = "^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z0-9._-]{1,128}$";
 /// A role of Tencent Cloud CAM, by name or by number; those of services have a kind in between.
-pub const CAM_ROLE_ARN: &str = "^qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128})$";
+pub const CAM_ROLE_ARN: &str = concat!("^", cam_role!(), "$");
 /// A role of either cloud.
-pub const ANY_ROLE_ARN: &str = "^(acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}|qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128}))$";
-/// The name of a session of a CAM role.
-pub const CAM_SESSION_NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
-/// The name of a role.
-pub const ROLE_NAME: &str = "^[A-Za-z0-9._-]+$";
+pub const ANY_ROLE_ARN: &str = concat!("^(", ram_role!(), "|", cam_role!(), ")$");
+/// The name of a CAM role, or of a session of one; RAM's are narrower.
+pub const CAM_NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
+/// The name of an OIDC provider of CAM.
+pub const CAM_PROVIDER: &str = "^[A-Za-z0-9._-]+$";
 /// The name of a role's session.
 pub const SESSION_NAME: &str = "^[A-Za-z0-9.@_-]+$";
 /// What the owner of a role asks callers to say.
@@ -70,11 +82,23 @@ pub fn every_entry_has_a_store() -> Rule {
         .reason(Reason::FieldValueRequired)
 }
 
+/// What a block is told that has none of `fields`, or two.
+pub fn exactly_one(fields: &[&str]) -> String {
+    format!("must have exactly one of: {}", fields.join(", "))
+}
+
+fn exactly_one_of(fields: &[&str]) -> Rule {
+    let set: Vec<String> = fields
+        .iter()
+        .map(|field| format!("has(self.{field})"))
+        .collect();
+    let rule = format!("[{}].filter(set, set).size() == 1", set.join(", "));
+    Rule::new(rule).message(exactly_one(fields).as_str())
+}
+
 /// On a provider block.
 pub fn one_provider() -> Rule {
-    let set = provider::FIELDS.map(|field| format!("has(self.{field})"));
-    let rule = format!("[{}].filter(set, set).size() == 1", set.join(", "));
-    Rule::new(rule).message(provider::exactly_one().as_str())
+    exactly_one_of(&provider::FIELDS)
 }
 
 /// On an SSM store: its region is none of the region's zones, which are numbered.
@@ -112,15 +136,21 @@ pub fn version_or_stage() -> Rule {
 
 /// On an auth block.
 pub fn one_source() -> Rule {
-    Rule::new(
-        "[has(self.rrsa), has(self.webIdentity), has(self.operator), has(self.accessKey), has(self.instanceRole)].filter(set, set).size() == 1",
-    )
-    .message("must have exactly one of: rrsa, webIdentity, operator, accessKey, instanceRole")
+    exactly_one_of(&auth::FIELDS)
+}
+
+/// In a rule on a store's spec: whether the store reads Tencent Cloud.
+fn on_tencent() -> String {
+    let set = provider::TENCENT.map(|field| format!("has(self.provider.{field})"));
+    match &set[..] {
+        [one] => one.clone(),
+        several => format!("({})", several.join(" || ")),
+    }
 }
 
 /// On a store's spec: RRSA is Alibaba Cloud's.
 pub fn rrsa_on_alibaba() -> Rule {
-    Rule::new("!has(self.auth.rrsa) || !has(self.provider.ssm)")
+    Rule::new(format!("!has(self.auth.rrsa) || !{}", on_tencent()))
         .message("is for stores of Alibaba Cloud; a store of provider ssm takes webIdentity")
         .field_path(".auth.rrsa")
         .reason(Reason::FieldValueForbidden)
@@ -128,7 +158,7 @@ pub fn rrsa_on_alibaba() -> Rule {
 
 /// On a store's spec: tokens for CAM roles are Tencent Cloud's.
 pub fn web_identity_on_tencent() -> Rule {
-    Rule::new("!has(self.auth.webIdentity) || has(self.provider.ssm)")
+    Rule::new(format!("!has(self.auth.webIdentity) || {}", on_tencent()))
         .message("is for stores of provider ssm; a store of Alibaba Cloud takes rrsa")
         .field_path(".auth.webIdentity")
         .reason(Reason::FieldValueForbidden)
@@ -136,9 +166,10 @@ pub fn web_identity_on_tencent() -> Rule {
 
 /// On a store's spec: the role to assume is one of the cloud that is read.
 pub fn role_of_the_cloud() -> Rule {
-    Rule::new(
-        "!has(self.auth.assumeRole) || has(self.provider.ssm) == self.auth.assumeRole.roleArn.startsWith('qcs::')",
-    )
+    Rule::new(format!(
+        "!has(self.auth.assumeRole) || {} == self.auth.assumeRole.roleArn.startsWith('qcs::')",
+        on_tencent()
+    ))
     .message(
         "must be a role of the cloud that is read: qcs::cam::uin/UIN:roleName/NAME with provider ssm, \
          else acs:ram::ACCOUNT:role/NAME",

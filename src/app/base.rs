@@ -27,7 +27,7 @@ use crate::lease::{Elector, KubernetesLease, Leadership, Term};
 use crate::metrics::Metrics;
 use crate::provider::endpoint::EndpointPolicy;
 use crate::provider::hex::hex;
-use crate::provider::{Edge, Random};
+use crate::provider::{Edge, Random, Skews};
 use crate::refresh::Limits;
 use crate::server::Server;
 
@@ -277,6 +277,7 @@ fn edge(
         http: http.led_by(leadership.clone()),
         clock: Arc::clone(clock),
         random,
+        skews: Skews::default(),
     })
 }
 
@@ -291,9 +292,5 @@ fn surroundings(
     let http = http.led_by(leadership.clone());
     let url = args.instance_metadata_url.as_deref();
     let metadata = args.enable_instance_role.then(|| environment.metadata(url));
-    Ok(Surroundings::new(
-        http,
-        Arc::clone(clock),
-        metadata.transpose()?,
-    ))
+    Ok(Surroundings::new(http, Arc::clone(clock), metadata))
 }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod environment;
+mod issued;
 mod local;
 mod metadata;
 mod profile;
@@ -14,10 +15,11 @@ use super::cloud::{Action, Assume, Caller, Cloud, OwnSession, TokenService};
 use super::{
     Credentials, Environment, EnvironmentError, InstanceRole, Source, Surroundings, WebIdentity,
 };
-use crate::provider::alibaba::{AssumeRole, AssumeRoleWithOidc, Sts, code, endpoint};
+use crate::provider::alibaba::{AssumeRoleWithOidc, Sts, code, endpoint};
 use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Edge};
 
+pub(crate) use issued::AlibabaIssued;
 pub use local::{CredentialsUri, Profile};
 
 /// Alibaba Cloud.
@@ -140,17 +142,7 @@ impl Cloud for Alibaba {
         role: &'a Assume<'a>,
         base: &'a Credentials,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
-        async move {
-            let request = AssumeRole {
-                role_arn: role.role_arn,
-                external_id: role.external_id,
-                session_name: role.session_name,
-                duration_seconds: role.duration_seconds,
-                policy: role.policy,
-            };
-            client(role.sts, edge).assume_role(base, &request).await
-        }
-        .boxed()
+        async move { client(role.sts, edge).assume_role(base, role).await }.boxed()
     }
 
     fn caller<'a>(
@@ -159,14 +151,7 @@ impl Cloud for Alibaba {
         sts: &'a TokenService,
         credentials: &'a Credentials,
     ) -> BoxFuture<'a, Result<Caller, CallError>> {
-        async move {
-            let caller = client(sts, edge).caller(credentials).await?;
-            Ok(Caller {
-                is_root: caller.is_root(),
-                account_id: caller.account_id.into(),
-            })
-        }
-        .boxed()
+        async move { client(sts, edge).caller(credentials).await }.boxed()
     }
 
     fn instance_credentials<'a>(

@@ -171,13 +171,15 @@ pub struct Assume<'a> {
     pub sts: &'a TokenService,
     /// The role.
     pub role_arn: &'a str,
-    /// What the role's owner asks callers to say.
+    /// What the role's owner asks callers to say: 2 to 1224 of `[A-Za-z0-9_+=,.@:/-]`, of which Tencent Cloud
+    /// takes 128.
     pub external_id: Option<&'a str>,
-    /// Names the session in the cloud's audit log.
+    /// Names the session in the cloud's audit log: 2 to 64 of `[A-Za-z0-9.@_-]`.
     pub session_name: &'a str,
-    /// How long the credentials shall live, in seconds; absent: an hour.
+    /// How long the credentials shall live, in seconds; absent: what the cloud gives, 3600 on Alibaba
+    /// Cloud and 7200 on Tencent Cloud.
     pub duration_seconds: Option<u32>,
-    /// A policy that narrows the role's.
+    /// A policy in JSON that narrows the role's, without a principal; at most 2048 characters.
     pub policy: Option<&'a str>,
 }
 

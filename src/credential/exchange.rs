@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::pace::{Asker, Pace};
 use super::{
     Assume, Audience, Cloud, Credentials, Files, Identity, IdentityId, ServiceAccount, Source,
-    Subject, Surroundings, WebIdentity,
+    Subject, Surroundings, TokenService, WebIdentity,
 };
-use crate::provider::{CallError, Class, Detail, Edge, Name};
+use crate::provider::{CallError, Class, Detail, Edge, Name, Notice};
 use crate::refresh::CallObserver;
 
 /// How a role is entered, and what is said before its name.
@@ -121,13 +121,27 @@ impl Exchange {
     async fn observed<T>(
         &self,
         asker: &Asker<'_>,
+        sts: &TokenService,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
         self.pace.turn(asker).await?;
         let sent = Instant::now();
         let answer = call.await;
         self.pace.note(asker, answer.as_ref().err());
+        let url = sts.endpoint.as_str();
+        let clock_off = self.edge.skews.take_news("sts", url);
+        if clock_off {
+            let host = sts.endpoint.host();
+            tracing::warn!(
+                provider = "sts",
+                host,
+                "the node's clock is off: calls are dated by the cloud's own"
+            );
+        }
         if let Some(observer) = &self.observer {
+            if clock_off {
+                observer.noticed("sts", Notice::ClockOff);
+            }
             let class = answer.as_ref().err().map(|error| error.class);
             observer.called("sts", asker.action.name, class, sent.elapsed());
         }
@@ -143,7 +157,7 @@ impl Exchange {
         let cloud = role.sts.cloud();
         let asker = Asker::new(who, role.role_arn, role.sts, cloud.by_credentials());
         let call = cloud.assume(&self.edge, role, base);
-        let answer = self.observed(&asker, call).await;
+        let answer = self.observed(&asker, role.sts, call).await;
         answer.map_err(|error| naming_role(cloud, error, &ENTERED, role.role_arn))
     }
 
@@ -168,7 +182,7 @@ impl Exchange {
         let cloud = role.sts.cloud();
         let asker = Asker::new(who, &role.role_arn, &role.sts, cloud.by_token());
         let call = cloud.exchange(&self.edge, role, &token);
-        let answer = self.observed(&asker, call).await;
+        let answer = self.observed(&asker, &role.sts, call).await;
         answer.map_err(|error| match cloud.token_advice(error.code()) {
             Some(advice) => error.with_detail(Detail::Named(advice, Name::new(&role.role_arn))),
             None => naming_role(cloud, error, &BY_TOKEN, &role.role_arn),

@@ -1,4 +1,4 @@
-//! Temporary credentials as clouds write them, and what makes them usable.
+//! What makes temporary credentials usable. How a cloud writes them is in its own folder.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,88 +19,11 @@ pub(crate) trait Issued: DeserializeOwned {
     fn into_credentials(self, now: Timestamp) -> Result<Credentials, &'static str>;
 }
 
-/// As Alibaba Cloud writes them.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct AlibabaIssued {
-    access_key_id: String,
-    #[serde(deserialize_with = "secret")]
-    access_key_secret: SecretString,
-    #[serde(deserialize_with = "secret")]
-    security_token: SecretString,
-    expiration: String,
-}
-
-/// As Tencent Cloud's token service writes them, without their end.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct TencentKey {
-    tmp_secret_id: String,
-    #[serde(deserialize_with = "secret")]
-    tmp_secret_key: SecretString,
-    #[serde(deserialize_with = "secret")]
-    token: SecretString,
-}
-
-/// As Tencent Cloud's metadata service writes them.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct TencentIssued {
-    tmp_secret_id: String,
-    #[serde(deserialize_with = "secret")]
-    tmp_secret_key: SecretString,
-    #[serde(deserialize_with = "secret")]
-    token: SecretString,
-    expired_time: i64,
-}
-
-// === impl AlibabaIssued ===
-
-impl Issued for AlibabaIssued {
-    fn into_credentials(self, now: Timestamp) -> Result<Credentials, &'static str> {
-        let ends = self.expiration.parse().ok();
-        let token = self.security_token;
-        usable(self.access_key_id, self.access_key_secret, token, ends, now)
-    }
-}
-
-// === impl TencentKey ===
-
-impl TencentKey {
-    /// The credentials, if they can be used `now` and end at `ends`, in seconds.
-    ///
-    /// # Errors
-    /// As [`Issued::into_credentials`].
-    pub(crate) fn into_credentials(
-        self,
-        ends: i64,
-        now: Timestamp,
-    ) -> Result<Credentials, &'static str> {
-        let ends = Timestamp::from_second(ends).ok();
-        usable(
-            self.tmp_secret_id,
-            self.tmp_secret_key,
-            self.token,
-            ends,
-            now,
-        )
-    }
-}
-
-// === impl TencentIssued ===
-
-impl Issued for TencentIssued {
-    fn into_credentials(self, now: Timestamp) -> Result<Credentials, &'static str> {
-        let key = TencentKey {
-            tmp_secret_id: self.tmp_secret_id,
-            tmp_secret_key: self.tmp_secret_key,
-            token: self.token,
-        };
-        key.into_credentials(self.expired_time, now)
-    }
-}
-
-fn usable(
+/// Credentials of these parts, if they can be used `now`; `ends` is absent where it was no time.
+///
+/// # Errors
+/// As [`Issued::into_credentials`].
+pub(super) fn usable(
     id: String,
     secret: SecretString,
     token: SecretString,
@@ -134,6 +57,7 @@ fn is_sendable(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn secret<'de, D: Deserializer<'de>>(decoder: D) -> Result<SecretString, D::Error> {
+/// Decodes a text that is a secret.
+pub(super) fn secret<'de, D: Deserializer<'de>>(decoder: D) -> Result<SecretString, D::Error> {
     String::deserialize(decoder).map(SecretString::from)
 }

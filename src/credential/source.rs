@@ -86,7 +86,8 @@ impl<'a> Material<'a> {
         self
     }
 
-    /// The cloud, its token service, and the region that this is told.
+    /// The token service. Of one that is told a region, the region and the cloud too; what is told none is
+    /// known by its URL alone.
     fn sts(self, sts: &'a TokenService) -> Self {
         let told = self.part(sts.endpoint.as_str());
         match &sts.region {

@@ -133,9 +133,3 @@ pub(super) fn unanswered(error: &CallError, absent: &'static str) -> CallError {
 pub(super) fn failure(class: Class, code: &str, detail: &'static str) -> CallError {
     CallError::new(class, code).with_detail(Detail::Fixed(detail))
 }
-
-/// Whether `name` can be a role's, and not a path to something else.
-pub(super) fn is_role_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=64).contains(&name.len()) && name.chars().all(allowed) && name != "." && name != ".."
-}

@@ -2,6 +2,7 @@
 //! the operator's own.
 
 mod environment;
+mod issued;
 mod metadata;
 
 use futures::FutureExt;
@@ -13,8 +14,10 @@ use super::{
     Credentials, Environment, EnvironmentError, InstanceRole, Source, Surroundings, WebIdentity,
 };
 use crate::provider::endpoint::Endpoint;
-use crate::provider::tencent::{AssumeRole, AssumeRoleWithWebIdentity, Sts, code, endpoint};
-use crate::provider::{CallError, Class, Edge};
+use crate::provider::tencent::{AssumeRoleWithWebIdentity, Sts, code, endpoint};
+use crate::provider::{CallError, Edge};
+
+pub(crate) use issued::TencentKey;
 
 /// Tencent Cloud.
 #[derive(Debug, Clone, Copy)]
@@ -158,17 +161,7 @@ impl Cloud for Tencent {
         role: &'a Assume<'a>,
         base: &'a Credentials,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
-        async move {
-            let request = AssumeRole {
-                role_arn: role.role_arn,
-                external_id: role.external_id,
-                session_name: role.session_name,
-                duration_seconds: role.duration_seconds,
-                policy: role.policy,
-            };
-            client(role.sts, edge).assume_role(base, &request).await
-        }
-        .boxed()
+        async move { client(role.sts, edge).assume_role(base, role).await }.boxed()
     }
 
     fn caller<'a>(
@@ -177,14 +170,7 @@ impl Cloud for Tencent {
         sts: &'a TokenService,
         credentials: &'a Credentials,
     ) -> BoxFuture<'a, Result<Caller, CallError>> {
-        async move {
-            let caller = client(sts, edge).caller(credentials).await?;
-            Ok(Caller {
-                is_root: caller.is_root(),
-                account_id: caller.account_id.into(),
-            })
-        }
-        .boxed()
+        async move { client(sts, edge).caller(credentials).await }.boxed()
     }
 
     fn instance_credentials<'a>(
@@ -196,25 +182,15 @@ impl Cloud for Tencent {
     }
 
     fn refuses_the_key(&self, code: &str) -> bool {
-        code != code::CLOCK && code::classify(&[], code) == Class::Unauthenticated
+        code::refuses_the_key(code)
     }
 
     fn is_no_role(&self, code: &str) -> bool {
-        code == "ResourceNotFound.RoleNotFound"
+        code::is_no_role(code)
     }
 
     fn token_advice(&self, code: &str) -> Option<&'static str> {
-        match code {
-            "InvalidParameter.WebIdentityTokenError" => Some(
-                "the token is not accepted: the OIDC provider (providerId) must have the cluster's issuer \
-                 and keys, and list the token's audience: role",
-            ),
-            "InvalidParameter.ParamError" => Some(
-                "a parameter is not accepted: correct providerId, the name of an OIDC provider in the \
-                 role's account, or sessionName or the ARN: role",
-            ),
-            _ => None,
-        }
+        code::token_advice(code)
     }
 }
 
@@ -240,20 +216,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Tencent.role_account(arn), account, "{arn}");
-        }
-    }
-
-    #[test]
-    fn a_refused_key_is_told_from_a_clock_and_from_a_missing_permission() {
-        for (code, refused) in [
-            ("AuthFailure.TokenFailure", true),
-            ("AuthFailure.SecretIdNotFound", true),
-            ("AuthFailure.SignatureExpire", false),
-            ("UnauthorizedOperation", false),
-            ("InvalidParameter.WebIdentityTokenError", false),
-            ("ResourceNotFound.RoleNotFound", false),
-        ] {
-            assert_eq!(Tencent.refuses_the_key(code), refused, "{code}");
         }
     }
 }

@@ -16,4 +16,4 @@ pub use call::Gateway;
 pub use endpoint::Network;
 pub use kms::{Kms, KmsConfig, KmsInstance};
 pub use oos::{Oos, OosConfig, Parameters};
-pub use sts::{AssumeRole, AssumeRoleWithOidc, Caller, Sts};
+pub use sts::{AssumeRoleWithOidc, Sts};

@@ -7,7 +7,7 @@ use ring::rand::SecureRandom;
 
 use super::endpoint::Endpoint;
 use super::hex::hex;
-use super::{CallError, Class, Detail, Name};
+use super::{CallError, Class, Detail, Name, Skews};
 use crate::clock::Clock;
 use crate::http::{HttpClient, Post, Response};
 
@@ -24,12 +24,14 @@ pub struct Edge {
     pub clock: Arc<dyn Clock>,
     /// Where nonces come from.
     pub random: Random,
+    /// How far that clock is off, where a cloud said so.
+    pub skews: Skews,
 }
 
 // === impl Edge ===
 
 impl Edge {
-    /// The time to the second as clouds write it, such as `2024-06-01T12:34:56Z`.
+    /// The time to the second as Alibaba Cloud writes it, such as `2024-06-01T12:34:56Z`.
     pub(crate) fn date(&self) -> String {
         let now = self.clock.now();
         let second = Timestamp::from_second(now.as_second()).unwrap_or(now);

@@ -1,4 +1,4 @@
-//! Which cloud and which provider a store's `spec.provider` means: one line per kind.
+//! Which cloud and which provider a store's `spec.provider` means: one arm per kind in each match.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use super::alibaba::{self, Kms, KmsConfig, KmsInstance, Oos, OosConfig, Paramete
 use super::endpoint::{Endpoint, EndpointError, EndpointPolicy, Network};
 use super::tencent::{self, Site, Ssm, SsmConfig};
 use super::{ConfigError, Edge, Provider};
+use crate::api::provider::Chosen;
 use crate::api::{self, ProviderSpec};
 
 /// What every provider says about its place, which the identity's token service follows.
@@ -30,20 +31,19 @@ pub enum Cloud {
 
 /// Where the provider of `spec` is.
 pub fn place(spec: &ProviderSpec) -> Option<Place> {
-    let (field, region, cloud) = match (&spec.oos, &spec.kms, &spec.ssm) {
-        (Some(oos), None, None) => {
+    let (field, region, cloud) = match spec.chosen()? {
+        Chosen::Oos(oos) => {
             let cloud = Cloud::Alibaba(network(oos.network()));
             ("oos", &oos.region, cloud)
         }
-        (None, Some(kms), None) => {
+        Chosen::Kms(kms) => {
             let cloud = Cloud::Alibaba(network(kms.network()));
             ("kms", &kms.region, cloud)
         }
-        (None, None, Some(ssm)) => {
+        Chosen::Ssm(ssm) => {
             let cloud = Cloud::Tencent(site(ssm.site()), network(ssm.network()));
             ("ssm", &ssm.region, cloud)
         }
-        _ => return None,
     };
     Some(Place {
         field,
@@ -89,8 +89,11 @@ pub fn build(
     policy: &EndpointPolicy,
     edge: Edge,
 ) -> Result<Option<Arc<dyn Provider>>, ConfigError> {
-    Ok(match (&spec.oos, &spec.kms, &spec.ssm) {
-        (Some(oos), None, None) => {
+    let Some(chosen) = spec.chosen() else {
+        return Ok(None);
+    };
+    Ok(Some(match chosen {
+        Chosen::Oos(oos) => {
             let config = OosConfig {
                 region: oos.region.clone(),
                 network: network(oos.network()),
@@ -100,9 +103,9 @@ pub fn build(
                     api::Parameters::Plain => Parameters::Plain,
                 },
             };
-            Some(Arc::new(Oos::new(config, sts, policy, edge)?))
+            Arc::new(Oos::new(config, sts, policy, edge)?)
         }
-        (None, Some(kms), None) => {
+        Chosen::Kms(kms) => {
             let config = KmsConfig {
                 region: kms.region.clone(),
                 network: network(kms.network()),
@@ -112,19 +115,18 @@ pub fn build(
                     ca_bundle: instance.ca_bundle.clone(),
                 }),
             };
-            Some(Arc::new(Kms::new(config, sts, policy, edge)?))
+            Arc::new(Kms::new(config, sts, policy, edge)?)
         }
-        (None, None, Some(ssm)) => {
+        Chosen::Ssm(ssm) => {
             let place = (site(ssm.site()), network(ssm.network()));
             let config = SsmConfig {
                 region: ssm.region.clone(),
                 place,
                 endpoint: ssm.endpoint.clone(),
             };
-            Some(Arc::new(Ssm::new(config, sts, policy, edge)?))
+            Arc::new(Ssm::new(config, sts, policy, edge)?)
         }
-        _ => None,
-    })
+    }))
 }
 
 fn site(site: api::Site) -> Site {
@@ -138,5 +140,33 @@ fn network(network: api::Network) -> Network {
     match network {
         api::Network::Public => Network::Public,
         api::Network::Vpc => Network::Vpc,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_store_is_where_its_one_provider_is_and_nowhere_with_none_or_two() {
+        let spec = |fields: &[&str]| -> ProviderSpec {
+            let mut spec = json!({});
+            for field in fields {
+                spec[*field] = json!({ "region": "r-1" });
+            }
+            serde_json::from_value(spec).unwrap()
+        };
+        for field in api::provider::FIELDS {
+            let found = place(&spec(&[field])).unwrap();
+            let on_tencent = matches!(found.cloud, Cloud::Tencent(..));
+            assert_eq!(found.field, field);
+            assert_eq!(on_tencent, api::provider::TENCENT.contains(&field));
+            for other in api::provider::FIELDS {
+                assert_eq!(place(&spec(&[field, other])).is_some(), field == other);
+            }
+        }
+        assert_eq!(place(&spec(&[])), None);
     }
 }

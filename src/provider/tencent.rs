@@ -14,4 +14,4 @@ pub use crate::provider::endpoint::Network;
 pub use call::{Api, Gateway};
 pub use endpoint::Site;
 pub use ssm::{Ssm, SsmConfig};
-pub use sts::{AssumeRole, AssumeRoleWithWebIdentity, Caller, Sts};
+pub use sts::{AssumeRoleWithWebIdentity, Sts};

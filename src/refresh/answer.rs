@@ -62,7 +62,7 @@ impl Table {
         }
         // What is alone in its call may need another next time.
         let alone = batch.len() == 1;
-        let moved = alone && batch.iter().any(|row| self.rehome(*row, now.at));
+        let moved = alone && batch.iter().any(|row| self.rehome(*row, now));
         let identity = origin.identity.id();
         match &result {
             Ok(_) if probe => self.end_probe(identity, true, now.at),

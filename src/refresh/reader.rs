@@ -1,5 +1,4 @@
-//! One identity at one address: what all its groups share, whichever quotas their calls use, and how a
-//! row gets from one of them to another.
+//! One identity at one address: what all its groups share, whichever quotas their calls use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +6,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::group::Group;
-use super::row::{GroupId, Place, ReaderId, RowId};
-use super::table::{Now, Table};
-use super::turn::namespace_of;
+use super::row::{GroupId, ReaderId};
+use super::table::Table;
 use super::{Origin, StoreLimits};
 use crate::budget::Budget;
-use crate::provider::{Quota, RemoteKey};
+use crate::provider::Quota;
 
 /// One identity at one address.
 #[derive(Debug)]
@@ -116,74 +114,6 @@ impl Table {
         }
     }
 
-    /// Puts a row that is in no lane into the group of its next call; says whether it was in another.
-    pub(super) fn rehome(&mut self, id: RowId, now: Instant) -> bool {
-        let Some(row) = self.rows.get(&id) else {
-            return false;
-        };
-        let old = row.group;
-        let Some(from) = self.groups.get(&old) else {
-            return false;
-        };
-        let quota = next_quota(&from.origin, &row.key.asked());
-        if from.quota.name == quota.name {
-            return false;
-        }
-        let new = self.group_of(from.reader, quota, now);
-        let Some(row) = self.rows.get_mut(&id) else {
-            return false;
-        };
-        row.group = new;
-        let due = row.due.filter(|_| row.place == Place::Resting);
-        if let Some(from) = self.groups.get_mut(&old) {
-            from.rows -= 1;
-            if let Some(due) = due {
-                from.queue.remove(&(due, id));
-            }
-        }
-        if let Some(to) = self.groups.get_mut(&new) {
-            to.rows += 1;
-            to.queue.extend(due.map(|due| (due, id)));
-        }
-        true
-    }
-
-    /// The same for a row that was about to leave, which then waits in the same way where it belongs.
-    pub(super) fn rehome_waiting(&mut self, id: RowId, now: Instant) -> bool {
-        let Some(place) = self.rows.get(&id).map(|row| row.place) else {
-            return false;
-        };
-        if !self.rehome(id, now) {
-            return false;
-        }
-        let Some(row) = self.rows.get_mut(&id) else {
-            return true;
-        };
-        row.place = Place::Resting;
-        if place == Place::Queued {
-            let namespace = namespace_of(row, &self.objects).cloned();
-            if let Some(namespace) = namespace {
-                self.hurry(id, &namespace, now);
-            }
-        } else {
-            self.set_due(id, Some(now), now);
-        }
-        true
-    }
-
-    /// Takes in that something was learned about a row by a call sent at `sent`: it goes on at once.
-    pub(super) fn learned(&mut self, id: RowId, sent: Instant, now: Now) {
-        // It may have been dropped meanwhile.
-        let Some(row) = self.rows.get(&id) else {
-            return;
-        };
-        self.learned.insert(id, sent);
-        // Whoever waits for it has it sent for as soon as its call is back.
-        if row.waiters.is_empty() {
-            self.set_due(id, Some(now.at), now.at);
-        }
-    }
-
     /// The reader of `origin`.
     pub(super) fn reader_id(&mut self, origin: &Arc<Origin>) -> ReaderId {
         let name = (origin.identity.id(), origin.provider.address().clone());
@@ -231,11 +161,4 @@ impl Table {
             self.readers.remove(&group.reader);
         }
     }
-}
-
-/// What the next call for `key` is counted by.
-pub(super) fn next_quota(origin: &Origin, key: &RemoteKey) -> Quota {
-    let provider = &origin.provider;
-    let detour = provider.detour(key);
-    detour.map_or_else(|| provider.quota(), |detour| detour.quota)
 }

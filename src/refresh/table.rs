@@ -1,9 +1,9 @@
 //! The hub's state, and how the next batch is found.
 //!
 //! Nothing here waits, calls or reads a clock. Who needs what is in [`subscribe`](super::subscribe),
-//! joining in [`join`](super::join), what answers mean in [`answer`](super::answer),
-//! [`search`](super::search), [`park`](super::park) and [`outage`](super::outage), and whose turn it is in
-//! [`turn`](super::turn).
+//! joining in [`join`](super::join), changes of group in [`detour`](super::detour), what answers mean in
+//! [`answer`](super::answer), [`search`](super::search), [`park`](super::park) and
+//! [`outage`](super::outage), and whose turn it is in [`turn`](super::turn).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -360,7 +360,7 @@ impl Table {
         let learns = match keys.as_slice() {
             [key] => origin
                 .provider
-                .detour(key)
+                .detour(key, now.wall)
                 .is_some_and(|detour| detour.learns),
             _ => false,
         };

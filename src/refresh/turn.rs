@@ -164,7 +164,7 @@ impl Table {
         };
         // What is known of a row may have changed while it waited, and with it what its call costs.
         if let [row] = batch[..]
-            && self.rehome_waiting(row, now.at)
+            && self.rehome_waiting(row, now)
         {
             self.note(id, now.at);
             self.drop_group(id, now.at);

@@ -9,7 +9,7 @@ use external_cloud_secrets::credential::Credentials;
 use external_cloud_secrets::http::{HttpClient, HttpOptions};
 use external_cloud_secrets::provider::alibaba::{Network, Oos, OosConfig, Parameters, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
-use external_cloud_secrets::provider::{Edge, Provider};
+use external_cloud_secrets::provider::{Edge, Provider, Skews};
 use secrecy::SecretString;
 
 use crate::subject::{Fault, Subject};
@@ -135,6 +135,7 @@ pub fn edge() -> Edge {
         http: http.unwrap(),
         clock: Arc::new(SystemClock),
         random: Arc::new(ring::rand::SystemRandom::new()),
+        skews: Skews::default(),
     }
 }
 

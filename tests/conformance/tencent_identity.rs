@@ -2,6 +2,8 @@
 //! every way to fail.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use cloudsim::tencent::{OidcProvider, Role};
 use cloudsim::{CredentialsState, Fault, Filter, Issuer, Options, Simulator};
@@ -14,7 +16,8 @@ use external_cloud_secrets::credential::{
 use external_cloud_secrets::http::DirectClient;
 use external_cloud_secrets::provider::endpoint::{EndpointPolicy, Network};
 use external_cloud_secrets::provider::tencent::{Site, Ssm, SsmConfig, endpoint};
-use external_cloud_secrets::provider::{Class, Provider, RemoteKey};
+use external_cloud_secrets::provider::{Class, Notice, Provider, RemoteKey};
+use external_cloud_secrets::refresh::CallObserver;
 use secrecy::SecretString;
 
 use crate::identity::{Cluster, account, named};
@@ -55,8 +58,22 @@ type Outcome = Result<(), (Class, String, String)>;
 pub struct Fixture {
     pub simulator: Simulator,
     pub cache: CredentialCache,
+    /// How often it was said that the clock is off.
+    pub noticed: Arc<AtomicU32>,
     /// Metadata services are asked.
     instance: bool,
+}
+
+/// Counts what is said about clocks.
+struct Ear(Arc<AtomicU32>);
+
+impl CallObserver for Ear {
+    fn called(&self, _: &str, _: &str, _: Option<Class>, _: Duration) {}
+
+    fn noticed(&self, provider: &str, notice: Notice) {
+        assert_eq!((provider, notice), ("sts", Notice::ClockOff));
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Fixture {
@@ -78,8 +95,10 @@ impl Fixture {
         };
         let http = DirectClient::new().unwrap();
         let around = Surroundings::new(http, Arc::new(SystemClock), Some(metadata));
+        let noticed = Arc::new(AtomicU32::new(0));
         let exchange = Exchange::new(edge(), Arc::new(Cluster(issuer)), Arc::new(DiskFiles))
-            .with_surroundings(around);
+            .with_surroundings(around)
+            .observed_by(Arc::new(Ear(Arc::clone(&noticed))));
         let cache = CredentialCache::new(
             Arc::new(exchange),
             Arc::new(SystemClock),
@@ -89,6 +108,7 @@ impl Fixture {
         Self {
             simulator,
             cache,
+            noticed,
             instance: true,
         }
     }

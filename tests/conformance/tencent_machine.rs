@@ -1,6 +1,9 @@
 //! The operator's own sources on Tencent Cloud against the simulator: a token file, keys of the
 //! environment, the node's role, and a clock that is off, each failing in its ways.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use cloudsim::tencent::Metadata;
 use cloudsim::{CredentialsState, Fault, Issuer};
 use external_cloud_secrets::credential::{AccessKey, Cloud, Source, Tencent};
@@ -106,6 +109,25 @@ async fn a_clock_that_is_off_is_corrected_by_the_gateways() {
     fixture.simulator.tencent().set_clock_offset(ahead);
     let entered = fixture.hop(fixture.identity(|_| ()), |_| ());
     assert_eq!(fixture.read(&entered, "db").await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_costs_one_exchange_a_second_call_and_is_said_once() {
+    let fixture = Fixture::new().await;
+    let ahead = SignedDuration::from_mins(20);
+    fixture.simulator.tencent().set_clock_offset(ahead);
+    let base = fixture.identity(|_| ());
+    fixture.cache.get(&base).await.unwrap();
+    let mut calls = vec![fixture.asked("tencent-sts")];
+    for session in ["c.shop.one", "c.shop.two"] {
+        let entered = fixture.hop(Arc::clone(&base), |role| {
+            session.clone_into(&mut role.session_name);
+        });
+        fixture.cache.get(&entered).await.unwrap();
+        calls.push(fixture.asked("tencent-sts"));
+    }
+    assert_eq!(calls, [2, 3, 4], "the first found out for all");
+    assert_eq!(fixture.noticed.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

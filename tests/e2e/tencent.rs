@@ -1,6 +1,6 @@
 //! Tencent Cloud in a scene: stores of SSM, roles and secrets of its own.
 
-use cloudsim::tencent::{Role, Secret};
+use cloudsim::tencent::Role;
 use cloudsim::{Filter, SimulatedTencent};
 use serde_json::{Value, json};
 
@@ -13,38 +13,10 @@ impl Scene<'_> {
         self.cloud.tencent()
     }
 
-    /// The name of a secret of this scene: its names hold no folders.
-    pub fn cam_key(&self, name: &str) -> String {
-        format!("{}-{name}", self.namespace)
-    }
-
-    /// Makes a secret of SSM that is read by its name alone.
-    pub fn put_cam_secret(&self, name: &str, value: &str) {
-        let secret = Secret {
-            name: self.cam_key(name),
-            value: Some(value.into()),
-            ..Secret::default()
-        };
-        self.tencent().put_secret(secret).unwrap();
-    }
-
-    /// A namespaced store of SSM.
-    pub fn cam_store(&self, name: &str, auth: Value) -> Value {
-        json!({
-            "apiVersion": "cloudsecrets.dev/v1alpha1",
-            "kind": "CloudSecretStore",
-            "metadata": { "name": name, "namespace": self.namespace },
-            "spec": {
-                "provider": { "ssm": { "region": "ap-guangzhou", "endpoint": self.cloud.url() } },
-                "auth": auth,
-            },
-        })
-    }
-
     /// An object `name` that reads the secret `db` of SSM through a store `name` of its own.
     pub async fn through_cam(&self, name: &str, auth: Value) {
-        self.apply(&self.cam_store(name, auth)).await.unwrap();
-        let keys = [("password", &*self.cam_key("db"))];
+        self.apply(&self.store(name, auth)).await.unwrap();
+        let keys = [("password", &*self.key("db"))];
         let mut object = self.reading(name, ("CloudSecretStore", name), &keys);
         object["spec"]["data"][0]["remoteRef"]["version"] = "SSM_Current".into();
         self.apply(&object).await.unwrap();

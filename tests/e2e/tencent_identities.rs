@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use cloudsim::tencent::Role;
+use cloudsim::tencent::{Role, SecretType};
 use serde_json::{Value, json};
 
+use super::cloud::Service;
 use super::scene::Scene;
 use super::wait::{SOON, until};
 use super::world::{TKE_CLUSTER, UIN, World};
@@ -16,8 +17,9 @@ const PROBED: Duration = Duration::from_secs(50);
 
 /// A scene with the secret `db` and the ServiceAccount `reader`, whose CAM role may read it.
 async fn scene(prefix: &str) -> Scene<'static> {
-    let scene = Scene::new(World::ssm().await, prefix).await;
-    scene.put_cam_secret("db", &format!("canary-{prefix}"));
+    let scene = Scene::ssm(World::ssm().await, prefix).await;
+    scene.put_current("db", SecretType::Custom, &format!("canary-{prefix}"));
+    scene.service_account("reader").await;
     scene.cam_reader("reader", "reader");
     scene
 }
@@ -186,20 +188,23 @@ async fn a_wrong_part_of_a_web_identity_is_named_and_gets_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_belongs_to_another_cloud_is_refused_by_its_field() {
-    let scene = Scene::new(World::ssm().await, "tkeforeign").await;
+    let scene = Scene::ssm(World::ssm().await, "tkeforeign").await;
     let (cam, ram) = (scene.cam_role_arn("reader"), scene.role_arn("reader"));
     let entering = |arn: &str| json!({ "operator": {}, "assumeRole": { "roleArn": arn } });
     let mut ram_by_token = scene.web_identity("reader", "reader");
     ram_by_token["webIdentity"]["roleArn"] = ram.as_str().into();
     let table = [
-        (scene.cam_store("x", scene.rrsa("reader")), "webIdentity"),
+        (scene.store("x", scene.rrsa("reader")), "webIdentity"),
         (
-            scene.store("x", scene.web_identity("reader", "reader")),
+            scene.store_of(Service::Oos, "x", scene.web_identity("reader", "reader")),
             "rrsa",
         ),
-        (scene.cam_store("x", entering(&ram)), "qcs::cam::uin/"),
-        (scene.store("x", entering(&cam)), "acs:ram::"),
-        (scene.cam_store("x", ram_by_token), "roleArn"),
+        (scene.store("x", entering(&ram)), "qcs::cam::uin/"),
+        (
+            scene.store_of(Service::Oos, "x", entering(&cam)),
+            "acs:ram::",
+        ),
+        (scene.store("x", ram_by_token), "roleArn"),
     ];
     for (store, part) in table {
         let error = scene.apply(&store).await.unwrap_err().to_string();
@@ -256,9 +261,9 @@ async fn a_role_is_entered_by_a_service_account_or_a_users_key_with_what_it_asks
     assert!(scene.secret("bare").await.is_none());
     // The user of the key may not enter roles: nobody allowed it.
     scene
-        .put_secret("ak", &[("id", &id), ("secret", secret)])
+        .put_secret("user-ak", &[("id", &id), ("secret", secret)])
         .await;
-    let mut key = scene.access_key("ak");
+    let mut key = scene.access_key("user-ak");
     key["stsEndpoint"] = scene.cloud.url().into();
     scene.through_cam("key", entering(key, "ext-1")).await;
     let message = scene
@@ -308,30 +313,6 @@ async fn an_access_key_reads_with_or_without_a_token_and_a_root_key_is_warned_of
         .await;
     assert!(message.contains("AuthFailure.TokenFailure"), "{message}");
     assert!(!scene.world.log().await.contains("canary-tkekey"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_of_ssm_does_not_lead_to_another_sts() {
-    let scene = scene("tkests").await;
-    let mut auth = scene.web_identity("reader", "reader");
-    auth.as_object_mut().unwrap().remove("stsEndpoint");
-    for (name, site, host) in [
-        ("china", "China", "sts.tencentcloudapi.com"),
-        ("intl", "International", "sts.intl.tencentcloudapi.com"),
-    ] {
-        let mut store = scene.cam_store(name, auth.clone());
-        store["spec"]["provider"]["ssm"]["site"] = site.into();
-        scene.apply(&store).await.unwrap();
-        let keys = [("password", &*scene.cam_key("db"))];
-        let object = scene.reading(name, (STORE, name), &keys);
-        scene.apply(&object).await.unwrap();
-        let message = scene
-            .wait_condition(name, "Ready", "False", "ProviderUnavailable")
-            .await;
-        assert!(message.contains(&format!("{host} ")), "{message}");
-    }
-    let role = scene.cam_role_arn("reader");
-    assert_eq!(scene.sts_calls("AssumeRoleWithWebIdentity", &role), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

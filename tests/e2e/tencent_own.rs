@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloudsim::tencent::Metadata;
+use cloudsim::tencent::{Metadata, SecretType};
 use cloudsim::{CredentialsState, Filter};
 use serde_json::{Value, json};
 
@@ -17,8 +17,9 @@ const PROBED: Duration = Duration::from_secs(50);
 
 /// A scene with the secret `db` on a node whose role may do anything.
 async fn on_a_node(world: &'static World, prefix: &str) -> Scene<'static> {
-    let scene = Scene::new(world, prefix).await;
-    scene.put_cam_secret("db", &format!("canary-{prefix}"));
+    let scene = Scene::ssm(world, prefix).await;
+    scene.put_current("db", SecretType::Custom, &format!("canary-{prefix}"));
+    scene.service_account("reader").await;
     let worker = scene.cam_role("worker").may(&["*"], &["*"]);
     scene.tencent().put_role(&worker).unwrap();
     node(&scene, Some(CredentialsState::Ok));
@@ -79,7 +80,8 @@ async fn the_operators_token_file_is_its_identity_and_the_node_is_never_asked_in
         }
     }
     // A file, and roles that are not there.
-    std::fs::write(&file, scene.token_for("reader", AUDIENCE).await).unwrap();
+    let token = scene.token_for("reader", AUDIENCE).await;
+    std::fs::write(&file, &token).unwrap();
     until("the next try", PROBED, async || {
         let message = scene.conditions("own").await.join(" ");
         let told = message.contains("ResourceNotFound.RoleNotFound")
@@ -99,7 +101,6 @@ async fn the_operators_token_file_is_its_identity_and_the_node_is_never_asked_in
         let filter = Filter::service("ssm").principal(role);
         assert_ne!(scene.cloud.ledger_of(&filter).total, 0, "{role}");
     }
-    let token = scene.token_for("reader", AUDIENCE).await;
     let signed = token.rsplit('.').next().unwrap();
     assert!(!world.log().await.contains(signed) && !world.log().await.contains("canary"));
 }

@@ -76,11 +76,12 @@ pub(super) struct AccountRole {
     pub(super) provider: String,
 }
 
-/// The side of `cloud`.
+/// The side of `cloud`. It does not compile with another number of sides than of clouds.
 pub(super) fn side(cloud: registry::Cloud) -> &'static dyn Side {
+    let [alibaba, tencent] = SIDES;
     match cloud {
-        registry::Cloud::Alibaba(_) => &alibaba::Alibaba,
-        registry::Cloud::Tencent(..) => &tencent::Tencent,
+        registry::Cloud::Alibaba(_) => alibaba,
+        registry::Cloud::Tencent(..) => tencent,
     }
 }
 
@@ -98,4 +99,16 @@ pub(super) fn foreign<'a>(
 pub fn annotations() -> impl Iterator<Item = &'static str> {
     let of = |side: &&dyn Side| side.annotations().iter().copied();
     SIDES.iter().flat_map(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::CLOUDS;
+
+    #[test]
+    fn every_cloud_of_identities_has_its_side_of_auth() {
+        let sides = SIDES.map(|side| side.cloud().name());
+        assert_eq!(sides, CLOUDS.map(Cloud::name));
+    }
 }

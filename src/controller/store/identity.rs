@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::cloud::{self, Side, TokenAuth, foreign, side};
 use super::resolve::{Resolution, StoreError, invalid, missing};
-use crate::api::{AssumeRoleAuth, AuthSpec, InstanceRoleAuth, ServiceAccountRef, StoreKind};
+use crate::api::validation::exactly_one;
+use crate::api::{AssumeRoleAuth, AuthSpec, InstanceRoleAuth, ServiceAccountRef, StoreKind, auth};
 use crate::controller::dependency::Named;
 use crate::credential::{
     AssumedRole, Audience, EnvironmentError, Identity, OwnSession, ServiceAccount, Source, Subject,
@@ -64,10 +65,7 @@ impl Resolution<'_, '_> {
             (None, Some(_), None, None) => self.operator(side, sts).map(Some),
             (None, None, Some(access_key), None) => self.access_key(access_key).await,
             (None, None, None, Some(role)) => self.instance_role(side, role).map(Some),
-            _ => Err(invalid(
-                "spec.auth",
-                "must have exactly one of: rrsa, webIdentity, operator, accessKey, instanceRole",
-            )),
+            _ => Err(invalid("spec.auth", exactly_one(&auth::FIELDS))),
         }
     }
 

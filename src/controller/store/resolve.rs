@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::alibaba;
 use super::cloud::side;
 use super::view::AnyStore;
-use crate::api::provider::exactly_one;
+use crate::api::provider;
+use crate::api::validation::exactly_one;
 use crate::controller::class::Class;
 use crate::controller::dependency::Notes;
 use crate::controller::named::NamedObjects;
@@ -122,7 +123,7 @@ impl Resolver {
         notes: &mut Notes<'_>,
     ) -> Result<Option<Origin>, StoreError> {
         let place = registry::place(store.provider())
-            .ok_or_else(|| invalid("spec.provider", exactly_one()))?;
+            .ok_or_else(|| invalid("spec.provider", exactly_one(&provider::FIELDS)))?;
         let sts = self.sts(store, &place)?;
         let mut resolution = Resolution {
             resolver: self,
@@ -134,7 +135,7 @@ impl Resolver {
         let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
         let provider = registry::build(&spec, sts.endpoint.clone(), policy, edge)
             .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
-            .ok_or_else(|| invalid("spec.provider", exactly_one()))?;
+            .ok_or_else(|| invalid("spec.provider", exactly_one(&provider::FIELDS)))?;
         let identity = resolution.identity(&place, &sts).await?;
         Ok(identity.map(|identity| Origin { provider, identity }))
     }

@@ -6,10 +6,11 @@
 
 use secrecy::SecretString;
 
+use super::metadata::is_role_name;
 use super::{Alibaba, CredentialsUri, Profile, environment};
 use crate::credential::cloud::{CloudRef, OwnSession};
 use crate::credential::environment::{Environment, EnvironmentError, broken};
-use crate::credential::surroundings::{Metadata, is_role_name};
+use crate::credential::surroundings::Metadata;
 use crate::credential::{InstanceRole, Source};
 
 pub(super) const KEY: [&str; 3] = [
@@ -77,7 +78,8 @@ pub(super) fn operator(
 /// whichever the instance has.
 ///
 /// # Errors
-/// When `ALIBABA_CLOUD_ECS_METADATA_DISABLED` forbids it, or the name cannot be one.
+/// When `ALIBABA_CLOUD_ECS_METADATA_DISABLED` forbids it, the name cannot be one, or
+/// `ALIBABA_CLOUD_IMDSV1_DISABLED` is neither true nor false.
 pub(super) fn instance_role(
     own: &Environment,
     name: Option<&str>,
@@ -85,9 +87,14 @@ pub(super) fn instance_role(
     if own.switch(METADATA_DISABLED)? {
         return Err(broken(METADATA_DISABLED, "forbids instance roles"));
     }
-    let name = name.or_else(|| own.get(METADATA_ROLE));
+    own.switch(V1_DISABLED)?;
+    let (field, name) = match name {
+        Some(name) => ("roleName", Some(name)),
+        None => (METADATA_ROLE, own.get(METADATA_ROLE)),
+    };
     if name.is_some_and(|name| !is_role_name(name)) {
-        return Err(broken(METADATA_ROLE, "is not the name of a role"));
+        let problem = "is not the name of a RAM role: at most 64 letters, digits, dots, _ or -";
+        return Err(broken(field, problem));
     }
     Ok(InstanceRole {
         cloud: CloudRef(&Alibaba),
@@ -100,13 +107,13 @@ pub(super) fn instance_role(
 impl Environment {
     /// How metadata services are asked, all of them at `url` where there is one.
     ///
-    /// # Errors
-    /// When `ALIBABA_CLOUD_IMDSV1_DISABLED` is neither true nor false.
-    pub fn metadata(&self, url: Option<&str>) -> Result<Metadata, EnvironmentError> {
-        Ok(Metadata {
+    /// An `ALIBABA_CLOUD_IMDSV1_DISABLED` that is neither true nor false disables: only an identity of Alibaba
+    /// Cloud fails for it.
+    pub fn metadata(&self, url: Option<&str>) -> Metadata {
+        Metadata {
             url: url.map(|url| url.trim_end_matches('/').to_owned()),
-            allow_v1: !self.switch(V1_DISABLED)?,
-        })
+            allow_v1: self.switch(V1_DISABLED) == Ok(false),
+        }
     }
 }
 

@@ -3,10 +3,9 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::credential::surroundings::{
-    Metadata, Surroundings, by_status, failure, is_role_name, unanswered,
-};
-use crate::credential::{AlibabaIssued, Credentials};
+use super::issued::AlibabaIssued;
+use crate::credential::Credentials;
+use crate::credential::surroundings::{Metadata, Surroundings, by_status, failure, unanswered};
 use crate::provider::{CallError, Class, Detail};
 
 /// Where instances of Alibaba Cloud ask about themselves.
@@ -102,6 +101,12 @@ async fn token(
             Err(failure(class, "InstanceRole.Token", detail))
         }
     }
+}
+
+/// Whether `name` can be a role's, and not a path to something else.
+pub(super) fn is_role_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=64).contains(&name.len()) && name.chars().all(allowed) && name != "." && name != ".."
 }
 
 #[cfg(test)]

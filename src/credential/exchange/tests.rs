@@ -18,6 +18,7 @@ use super::*;
 use crate::clock::TokioClock;
 use crate::digest::DigestKey;
 use crate::http::{HttpClient, HttpOptions};
+use crate::provider::Skews;
 use crate::provider::alibaba::Network;
 use crate::provider::alibaba::endpoint::sts;
 use crate::provider::endpoint::EndpointPolicy;
@@ -105,6 +106,7 @@ impl Fixture {
             http: http.unwrap(),
             clock: Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)),
             random: Arc::new(ring::rand::SystemRandom::new()),
+            skews: Skews::default(),
         };
         let files = Arc::new(Memory::default());
         Self {

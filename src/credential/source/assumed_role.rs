@@ -16,11 +16,13 @@ pub struct AssumedRole {
     pub base: Arc<Identity>,
     /// The role.
     pub role_arn: String,
-    /// What the role's owner asks callers to say: 2 to 1224 of `[A-Za-z0-9_+=,.@:/-]`.
+    /// What the role's owner asks callers to say: 2 to 1224 of `[A-Za-z0-9_+=,.@:/-]`, of
+    /// which Tencent Cloud takes 128.
     pub external_id: Option<String>,
     /// The name of the session: 2 to 64 of `[A-Za-z0-9.@_-]`.
     pub session_name: String,
-    /// How long credentials shall live, in seconds; absent: an hour.
+    /// How long credentials shall live, in seconds; absent: what the cloud gives, 3600 on Alibaba
+    /// Cloud and 7200 on Tencent Cloud.
     pub duration_seconds: Option<u32>,
     /// A policy that narrows the role's.
     pub policy: Option<String>,

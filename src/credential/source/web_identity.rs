@@ -18,9 +18,11 @@ pub struct WebIdentity {
     pub subject: Subject,
     /// The STS that exchanges it.
     pub sts: TokenService,
-    /// The name of the session: 2 to 64 of `[A-Za-z0-9.@_-]`; see [`session_name`](crate::credential::session_name).
+    /// The name of the session: 2 to 64 of `[A-Za-z0-9.@_-]`, and where a store names it on Tencent Cloud 2
+    /// to 128 of `[A-Za-z0-9_+=,.@-]`; see [`session_name`](crate::credential::session_name).
     pub session_name: String,
-    /// How long credentials shall live, in seconds; absent: an hour.
+    /// How long credentials shall live, in seconds; absent: what the cloud gives, 3600 on Alibaba
+    /// Cloud and 7200 on Tencent Cloud.
     pub duration_seconds: Option<u32>,
     /// A policy that narrows the role's.
     pub policy: Option<String>,

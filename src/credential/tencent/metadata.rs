@@ -1,8 +1,9 @@
 //! The metadata service of a CVM instance. It has no tokens: whoever reaches it gets the role of the node,
 //! which is why nobody asks it unless a flag says so.
 
+use super::issued::TencentIssued;
+use crate::credential::Credentials;
 use crate::credential::surroundings::{Surroundings, failure};
-use crate::credential::{Credentials, TencentIssued};
 use crate::provider::{CallError, Class};
 
 /// Where instances of Tencent Cloud ask about themselves.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::call::Gateway;
 use super::code;
-use crate::credential::{AlibabaIssued, Credentials, Issued};
+use crate::credential::{AlibabaIssued, Assume, Caller, Credentials, Issued};
 use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Class, Detail, Edge};
 
@@ -39,31 +39,14 @@ pub struct AssumeRoleWithOidc<'a> {
     pub token: &'a SecretString,
 }
 
-/// What `AssumeRole` takes.
-#[derive(Debug, Clone, Copy)]
-pub struct AssumeRole<'a> {
-    /// The role.
-    pub role_arn: &'a str,
-    /// What the role's owner asks callers to say.
-    pub external_id: Option<&'a str>,
-    /// Names the session in the cloud's audit log: 2 to 64 of `[A-Za-z0-9.@_-]`.
-    pub session_name: &'a str,
-    /// How long the credentials shall live, from 900 s to what the role allows; absent: 3600 s.
-    pub duration_seconds: Option<u32>,
-    /// A policy that narrows the role's, at most 2048 characters.
-    pub policy: Option<&'a str>,
-}
-
 /// Who we are to the cloud.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Caller {
+struct Identity {
     /// The number of the account.
-    pub account_id: String,
+    account_id: String,
     /// `RAMUser`, `AssumedRoleUser`, or `Account` for the account's root.
-    pub identity_type: Option<String>,
-    /// The ARN of the user, role session or account.
-    pub arn: Option<String>,
+    identity_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -120,10 +103,10 @@ impl Sts {
     pub async fn assume_role(
         &self,
         caller: &Credentials,
-        request: &AssumeRole<'_>,
+        request: &Assume<'_>,
     ) -> Result<Credentials, CallError> {
         let duration = request.duration_seconds.map(|seconds| seconds.to_string());
-        let parameters = request.parameters(duration.as_deref());
+        let parameters = parameters(request, duration.as_deref());
         let assumed: Assumed = self
             .gateway
             .signed(caller, "AssumeRole", &parameters)
@@ -136,37 +119,19 @@ impl Sts {
     /// # Errors
     /// The class of STS's code.
     pub async fn caller(&self, credentials: &Credentials) -> Result<Caller, CallError> {
-        self.gateway
-            .signed(credentials, "GetCallerIdentity", &[])
-            .await
+        let answer = self.gateway.signed(credentials, "GetCallerIdentity", &[]);
+        answer.await.map(Identity::into_caller)
     }
 }
 
-// === impl Caller ===
+// === impl Identity ===
 
-impl Caller {
-    /// Whether it is the account itself, which may do anything and cannot be restrained.
-    pub fn is_root(&self) -> bool {
-        self.identity_type.as_deref() == Some("Account")
-    }
-}
-
-// === impl AssumeRole ===
-
-impl AssumeRole<'_> {
-    fn parameters<'p>(&'p self, duration: Option<&'p str>) -> Vec<(&'static str, &'p str)> {
-        let mut parameters = vec![
-            ("RoleArn", self.role_arn),
-            ("RoleSessionName", self.session_name),
-        ];
-        let optional = [
-            ("DurationSeconds", duration),
-            ("ExternalId", self.external_id),
-            ("Policy", self.policy),
-        ];
-        let given = optional.into_iter();
-        parameters.extend(given.filter_map(|(name, value)| Some((name, value?))));
-        parameters
+impl Identity {
+    fn into_caller(self) -> Caller {
+        Caller {
+            is_root: self.identity_type.as_deref() == Some("Account"),
+            account_id: self.account_id.into(),
+        }
     }
 }
 
@@ -181,6 +146,22 @@ impl Assumed {
                 .with_request_id(request_id.as_deref())
         })
     }
+}
+
+/// The parameters of `AssumeRole`.
+fn parameters<'p>(role: &Assume<'p>, duration: Option<&'p str>) -> Vec<(&'static str, &'p str)> {
+    let mut parameters = vec![
+        ("RoleArn", role.role_arn),
+        ("RoleSessionName", role.session_name),
+    ];
+    let optional = [
+        ("DurationSeconds", duration),
+        ("ExternalId", role.external_id),
+        ("Policy", role.policy),
+    ];
+    let given = optional.into_iter();
+    parameters.extend(given.filter_map(|(name, value)| Some((name, value?))));
+    parameters
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! gateway says that our clock is off, once, by the gateway's own time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -32,7 +32,8 @@ pub struct Gateway {
     endpoint: Endpoint,
     service: Api,
     region: String,
-    skew: Arc<Skew>,
+    /// Calls that were made again because the clock is off.
+    again: Arc<AtomicU32>,
 }
 
 /// A service's API.
@@ -44,17 +45,6 @@ pub struct Api {
     pub version: &'static str,
     /// Its own error codes.
     pub table: Table,
-}
-
-/// How far our clock is off the gateway's.
-#[derive(Debug, Default)]
-struct Skew {
-    /// Seconds to add to ours.
-    seconds: AtomicI64,
-    /// Nobody was told yet.
-    news: AtomicBool,
-    /// Calls that were made again for it.
-    again: AtomicU32,
 }
 
 #[derive(Deserialize)]
@@ -88,7 +78,7 @@ impl Gateway {
             endpoint,
             service,
             region: region.to_owned(),
-            skew: Arc::default(),
+            again: Arc::default(),
         }
     }
 
@@ -143,14 +133,15 @@ impl Gateway {
         }
     }
 
-    /// Whether the gateway's time was taken since this was asked last.
+    /// Whether the time of this gateway's host was taken since anybody asked that last.
     pub fn take_news(&self) -> bool {
-        self.skew.news.swap(false, Ordering::Relaxed)
+        let url = self.endpoint.as_str();
+        self.edge.skews.take_news(self.service.name, url)
     }
 
     /// How many calls were made again since this was asked last.
     pub fn take_again(&self) -> u32 {
-        self.skew.again.swap(0, Ordering::Relaxed)
+        self.again.swap(0, Ordering::Relaxed)
     }
 
     async fn send(
@@ -159,9 +150,10 @@ impl Gateway {
         body: &[u8],
         headers: impl Fn(Call<'_>) -> Result<Headers, CallError>,
     ) -> Result<Response, CallError> {
-        let off = self.skew.seconds.load(Ordering::Relaxed);
+        let (service, url) = (self.service.name, self.endpoint.as_str());
+        let off = self.edge.skews.seconds(service, url);
         let headers = headers(Call {
-            service: self.service.name,
+            service,
             host: self.endpoint.host(),
             action,
             version: self.service.version,
@@ -173,7 +165,7 @@ impl Gateway {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        let url = format!("{}/", self.endpoint.as_str());
+        let url = format!("{url}/");
         let post = Post::new(&url, &headers, Zeroizing::new(body.to_vec()))?;
         self.edge.post(&self.endpoint, post).await
     }
@@ -189,9 +181,9 @@ impl Gateway {
         if off.unsigned_abs() > FURTHEST.as_secs() {
             return false;
         }
-        self.skew.seconds.store(off, Ordering::Relaxed);
-        self.skew.news.store(true, Ordering::Relaxed);
-        self.skew.again.fetch_add(1, Ordering::Relaxed);
+        let (service, url) = (self.service.name, self.endpoint.as_str());
+        self.edge.skews.learn(service, url, off);
+        self.again.fetch_add(1, Ordering::Relaxed);
         true
     }
 }

@@ -114,6 +114,20 @@ const ADVICE: &[(&str, &str)] = &[
 const KEY: &str =
     "the key that encrypts the secret cannot be used: see whether it is enabled in KMS";
 
+/// What to say before the role's name where an exchange of a token was refused.
+const TOKEN_ADVICE: &[(&str, &str)] = &[
+    (
+        "InvalidParameter.WebIdentityTokenError",
+        "the token is not accepted: the OIDC provider (providerId) must have the cluster's issuer \
+         and keys, and list the token's audience: role",
+    ),
+    (
+        "InvalidParameter.ParamError",
+        "a parameter is not accepted: correct providerId, the name of an OIDC provider in the \
+         role's account, or sessionName or the ARN: role",
+    ),
+];
+
 /// The code of a clock that is off.
 pub const CLOCK: &str = "AuthFailure.SignatureExpire";
 /// The code that says, of whatever was asked, that there is no secret of the name.
@@ -129,6 +143,22 @@ pub fn is_of_the_key(code: &str) -> bool {
 pub fn is_no_permission(code: &str) -> bool {
     code.starts_with("UnauthorizedOperation") && code != "UnauthorizedOperation.AccessKmsError"
         || code == "AuthFailure.UnauthorizedOperation"
+}
+
+/// Whether `code` says that the key a call was signed with is not accepted any more.
+pub fn refuses_the_key(code: &str) -> bool {
+    code != CLOCK && classify(&[], code) == Class::Unauthenticated
+}
+
+/// Whether `code` says that the role to enter is not there.
+pub fn is_no_role(code: &str) -> bool {
+    code == "ResourceNotFound.RoleNotFound"
+}
+
+/// What to say before the role's name where an exchange of a token was refused with `code`, if neither its
+/// class nor [`is_no_role`] tells.
+pub fn token_advice(code: &str) -> Option<&'static str> {
+    find(&[TOKEN_ADVICE], code)
 }
 
 /// What to say beside `code`, if its class does not tell.

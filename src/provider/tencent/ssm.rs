@@ -8,10 +8,12 @@ mod list;
 mod request;
 mod way;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use self::answer::{KeyPair, Metadata, Value, Versions};
 use self::request::{Named, NamedVersion};
@@ -60,6 +62,8 @@ pub struct Ssm {
     edge: Edge,
     /// Of this identity too, because whoever reads keeps one provider per identity and address.
     ways: Mutex<Ways>,
+    /// Calls that a read made to learn something first.
+    learned: AtomicU32,
 }
 
 // === impl Ssm ===
@@ -89,6 +93,7 @@ impl Ssm {
             sts: Sts::new(sts, &region, edge.clone()),
             gateway: Gateway::new(edge.clone(), endpoint, API, &region),
             ways: Mutex::default(),
+            learned: AtomicU32::default(),
             edge,
         })
     }
@@ -168,6 +173,7 @@ impl Ssm {
             let step = self.read_step(key);
             match step {
                 Step::Describe | Step::FindNewest => {
+                    self.learned.fetch_add(1, Ordering::Relaxed);
                     self.learn_by(credentials, &key.key, &step).await?;
                 }
                 Step::ReadKeyPair => return self.key_pair(credentials, key).await,
@@ -194,22 +200,18 @@ impl Ssm {
         if key.version.is_some() {
             return answer.map_err(no_such_version);
         }
-        let passes =
-            |error: &CallError| matches!(error.class, Class::Throttled | Class::Unavailable);
-        if !answer.as_ref().is_err_and(passes) {
-            self.ways().was_read(&key.key);
+        match answer.as_ref().map_err(|error| error.class) {
+            Ok(_) | Err(Class::Denied) => self.ways().was_read(&key.key),
+            Err(Class::NotFound | Class::Invalid | Class::Protocol) => self.ways().doubt(&key.key),
+            // These say nothing of the secret, which is read again by what is known of it.
+            Err(Class::Throttled | Class::Unavailable | Class::Unauthenticated) => {}
         }
         match answer {
             Ok(mut fetched) => {
                 fetched.caveat = caveat;
                 Ok(fetched)
             }
-            Err(error) => {
-                if error.class != Class::Denied {
-                    self.ways().doubt(&key.key);
-                }
-                Err(no_version_by_rule(error, caveat.is_some()))
-            }
+            Err(error) => Err(no_version_by_rule(error, caveat.is_some())),
         }
     }
 
@@ -254,8 +256,8 @@ impl Provider for Ssm {
         self.quota_of(READS)
     }
 
-    fn detour(&self, key: &RemoteKey) -> Option<Detour> {
-        let (quota, learns) = match self.step(key) {
+    fn detour(&self, key: &RemoteKey, now: Timestamp) -> Option<Detour> {
+        let (quota, learns) = match self.ways().step(key, now) {
             Step::ReadVersion(..) => return None,
             Step::ReadKeyPair => (KEY_PAIRS, false),
             Step::Describe => (DESCRIPTIONS, true),
@@ -278,9 +280,10 @@ impl Provider for Ssm {
         .boxed()
     }
 
-    /// Calls that were made again because the clock is off.
+    /// Calls that were made again because the clock is off, and those by which a read had to learn
+    /// something first.
     fn take_more_calls(&self) -> u32 {
-        self.gateway.take_again()
+        self.gateway.take_again() + self.learned.swap(0, Ordering::Relaxed)
     }
 
     fn batchable(&self, _key: &RemoteKey) -> bool {

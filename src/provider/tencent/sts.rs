@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::call::{Api, Gateway};
 use super::code;
-use crate::credential::{Credentials, TencentKey};
+use crate::credential::{Assume, Caller, Credentials, TencentKey};
 use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Class, Detail, Edge};
 
@@ -41,29 +41,14 @@ pub struct AssumeRoleWithWebIdentity<'a> {
     pub token: &'a SecretString,
 }
 
-/// What `AssumeRole` takes.
-#[derive(Debug, Clone, Copy)]
-pub struct AssumeRole<'a> {
-    /// The role.
-    pub role_arn: &'a str,
-    /// What the role's owner asks callers to say: 2 to 128 of `[A-Za-z0-9_+=,.@:/-]`.
-    pub external_id: Option<&'a str>,
-    /// Names the session in the cloud's audit log: 2 to 128 of `[A-Za-z0-9_+=,.@-]`.
-    pub session_name: &'a str,
-    /// How long the credentials shall live, at most 43200 s; absent: 7200 s.
-    pub duration_seconds: Option<u32>,
-    /// A policy in JSON that narrows the role's, without a principal.
-    pub policy: Option<&'a str>,
-}
-
 /// Who we are to the cloud.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Caller {
+struct Identity {
     /// The number (uin) of the account that everything belongs to.
-    pub account_id: String,
+    account_id: String,
     /// Of an account's or a user's own key, the number (uin) of that account or user.
-    pub user_id: Option<String>,
+    user_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -135,7 +120,7 @@ impl Sts {
     pub async fn assume_role(
         &self,
         caller: &Credentials,
-        request: &AssumeRole<'_>,
+        request: &Assume<'_>,
     ) -> Result<Credentials, CallError> {
         let request = ByKey {
             role_arn: request.role_arn,
@@ -154,9 +139,10 @@ impl Sts {
     /// The class of STS's code.
     pub async fn caller(&self, credentials: &Credentials) -> Result<Caller, CallError> {
         let nothing = serde_json::Map::new();
-        self.gateway
-            .signed(credentials, "GetCallerIdentity", &nothing)
-            .await
+        let answer = self
+            .gateway
+            .signed(credentials, "GetCallerIdentity", &nothing);
+        answer.await.map(Identity::into_caller)
     }
 
     fn usable(&self, assumed: Assumed) -> Result<Credentials, CallError> {
@@ -170,13 +156,16 @@ impl Sts {
     }
 }
 
-// === impl Caller ===
+// === impl Identity ===
 
-impl Caller {
-    /// Whether it is the account itself, which may do anything and cannot be restrained: its own number
-    /// is then the one that everything belongs to (page `GetCallerIdentity` of STS's API reference).
-    pub fn is_root(&self) -> bool {
-        self.user_id.as_deref() == Some(&*self.account_id)
+impl Identity {
+    /// It is the account itself if its own number is the one that everything belongs to (page
+    /// `GetCallerIdentity` of STS's API reference).
+    fn into_caller(self) -> Caller {
+        Caller {
+            is_root: self.user_id.as_ref() == Some(&self.account_id),
+            account_id: self.account_id.into(),
+        }
     }
 }
 
@@ -200,7 +189,10 @@ mod tests {
 
     #[test]
     fn only_the_account_itself_is_its_own_user() {
-        let caller = |text: &str| serde_json::from_str::<Caller>(text).unwrap();
+        let caller = |text: &str| {
+            let identity = serde_json::from_str::<Identity>(text);
+            identity.unwrap().into_caller()
+        };
         for (user, root) in [
             (r#","UserId":"100000000001""#, true),
             (r#","UserId":"100000000002""#, false),
@@ -208,7 +200,7 @@ mod tests {
             ("", false),
         ] {
             let text = format!(r#"{{"AccountId":"100000000001"{user}}}"#);
-            assert_eq!(caller(&text).is_root(), root, "{text}");
+            assert_eq!(caller(&text).is_root, root, "{text}");
         }
     }
 }

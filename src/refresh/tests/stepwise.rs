@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::*;
@@ -112,7 +113,7 @@ impl Provider for Stepwise {
         quota(READ)
     }
 
-    fn detour(&self, key: &RemoteKey) -> Option<Detour> {
+    fn detour(&self, key: &RemoteKey, _: Timestamp) -> Option<Detour> {
         let next = self.next(key);
         (next != READ).then(|| Detour {
             quota: quota(next),

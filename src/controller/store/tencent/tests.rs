@@ -1,6 +1,10 @@
 //! Which role a `ServiceAccount` stands for on Tencent Cloud.
 
+use proptest::prelude::*;
+use regex::Regex;
+
 use super::*;
+use crate::api::validation::CAM_ROLE_ARN;
 
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/shop";
 const OTHER: &str = "qcs::cam::uin/100000000001:role/4611686018427397919";
@@ -76,8 +80,23 @@ fn an_annotation_is_a_role_only_if_a_store_might_name_it() {
         ("qcs::cam::uin/1:user/shop", false),
         ("acs:ram::1:role/shop", false),
     ];
+    let admitted = Regex::new(CAM_ROLE_ARN).unwrap();
     for (arn, good) in table {
         assert_eq!(is_role(arn), good, "{arn}");
+        assert_eq!(admitted.is_match(arn), good, "{arn}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_annotation_is_a_role_exactly_where_the_api_server_admits_one(
+        account in "[0-9]{0,22}",
+        kind in "(role|roleName|user)(/tencentcloudServiceRole(Name)?)?",
+        name in "[0-9]{0,22}|[A-Za-z0-9+=,.@_ /-]{0,12}|[a-z]{127,130}",
+    ) {
+        let arn = format!("qcs::cam::uin/{account}:{kind}/{name}");
+        let admitted = Regex::new(CAM_ROLE_ARN).unwrap().is_match(&arn);
+        prop_assert_eq!(is_role(&arn), admitted, "{}", arn);
     }
 }
 

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::credential::{Subject, TokenService};
+use crate::credential::{Cloud, Subject, Tencent, TokenService};
 use crate::provider::alibaba::endpoint::{self, Network};
 use crate::provider::endpoint::EndpointPolicy;
 
@@ -119,7 +119,18 @@ fn an_instance_role_is_given_or_the_environments_or_discovered() {
         role(&named, Some("a")).unwrap().role_name.as_deref(),
         Some("a")
     );
-    assert!(role(&[(METADATA_ROLE, "../x")], None).is_err());
+    for (own, stores, field) in [
+        ("../x", None, METADATA_ROLE),
+        ("worker", Some("a=b"), "roleName"),
+    ] {
+        let error = role(&[(METADATA_ROLE, own)], stores)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("{field} is not the name of a RAM role")),
+            "{error}"
+        );
+    }
     let error = role(&[(METADATA_DISABLED, "true")], Some("a")).unwrap_err();
     assert!(error.to_string().contains(METADATA_DISABLED), "{error}");
 }
@@ -128,10 +139,18 @@ fn an_instance_role_is_given_or_the_environments_or_discovered() {
 fn the_first_version_of_the_metadata_service_can_be_disabled() {
     let metadata =
         |variables: &[(&str, &str)]| environment(&[variables]).metadata(Some("http://m/"));
-    assert!(metadata(&[]).unwrap().allow_v1);
-    assert!(!metadata(&[(V1_DISABLED, "true")]).unwrap().allow_v1);
-    assert!(metadata(&[(V1_DISABLED, "yes")]).is_err());
-    assert_eq!(metadata(&[]).unwrap().url.as_deref(), Some("http://m"));
+    assert!(metadata(&[]).allow_v1);
+    assert!(!metadata(&[(V1_DISABLED, "true")]).allow_v1);
+    assert_eq!(metadata(&[]).url.as_deref(), Some("http://m"));
+}
+
+#[test]
+fn a_broken_switch_of_this_cloud_fails_its_own_identities_alone() {
+    let broken = environment(&[&[(V1_DISABLED, "yes")]]);
+    assert!(!broken.metadata(None).allow_v1, "what is broken disables");
+    let error = instance_role(&broken, None).unwrap_err().to_string();
+    assert!(error.contains(V1_DISABLED), "{error}");
+    assert!(Tencent.instance_role(&broken, None).is_ok());
 }
 
 #[test]

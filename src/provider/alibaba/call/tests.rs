@@ -8,6 +8,7 @@ use ring::rand::SystemRandom;
 use super::*;
 use crate::clock::SystemClock;
 use crate::http::{Authority, HttpClient, HttpOptions};
+use crate::provider::Skews;
 use crate::provider::alibaba::ca::CHAINS;
 use crate::provider::alibaba::{Network, endpoint};
 use crate::provider::endpoint::EndpointPolicy;
@@ -129,6 +130,7 @@ fn a_failure_without_an_answer_names_the_host_and_says_where_to_look() {
             http: http.clone(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom::new()),
+            skews: Skews::default(),
         };
         let gateway = Gateway::new(edge, endpoint.clone(), "v", code::STS);
         let error = CallError::new(class, code);

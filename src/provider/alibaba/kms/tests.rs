@@ -15,6 +15,7 @@ use super::*;
 mod place;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpOptions};
+use crate::provider::Skews;
 
 /// What the gateway refuses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,6 +70,7 @@ impl Gate {
             http: http.unwrap(),
             clock: Arc::new(Hand(Arc::clone(&log))),
             random: Arc::new(ring::rand::SystemRandom::new()),
+            skews: Skews::default(),
         };
         let policy = EndpointPolicy::new([], true).unwrap();
         let config = KmsConfig {

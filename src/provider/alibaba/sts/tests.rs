@@ -4,7 +4,10 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::credential::{Alibaba, TokenService};
+use crate::provider::alibaba::endpoint::global_sts;
 use crate::provider::alibaba::sign::encode_query;
+use crate::provider::endpoint::EndpointPolicy;
 
 fn issued(id: &str, secret: &str, token: &str, expiration: &str) -> Result<Credentials, CallError> {
     let body = serde_json::json!({
@@ -96,13 +99,16 @@ fn a_role_is_asked_for_as_the_vendors_sdk_does() {
         .find(|vector| vector["case"] == "sts.AssumeRole")
         .unwrap();
     let url = Url::parse(captured["target"].as_str().unwrap()).unwrap();
-    let request = AssumeRole {
+    let policy = EndpointPolicy::default();
+    let sts = TokenService::new(&Alibaba, global_sts(&policy).unwrap());
+    let request = Assume {
+        sts: &sts,
         role_arn: "acs:ram::1234567890123456:role/Some-Role",
         external_id: Some("ext:1"),
         session_name: "sess",
         duration_seconds: Some(3600),
         policy: None,
     };
-    let query = encode_query(&request.parameters(Some("3600")));
+    let query = encode_query(&parameters(&request, Some("3600")));
     assert_eq!(Some(query.as_str()), url.query());
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpOptions};
+use crate::provider::Skews;
 use crate::provider::endpoint::EndpointPolicy;
 use crate::provider::tencent::endpoint::SSM;
 
@@ -130,6 +131,7 @@ async fn gateway(clocks: Clocks) -> (Gateway, Arc<Mutex<Clocks>>, Arc<Mutex<u32>
         http: http.unwrap(),
         clock: Arc::new(Ours(Arc::clone(&clocks))),
         random: Arc::new(ring::rand::SystemRandom::new()),
+        skews: Skews::default(),
     };
     let endpoint = EndpointPolicy::new([], true)
         .unwrap()

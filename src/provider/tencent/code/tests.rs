@@ -140,3 +140,37 @@ fn what_keeps_a_secret_from_being_read_is_told_apart() {
     told.dedup();
     assert_eq!(told.len(), states.len());
 }
+
+#[test]
+fn a_refused_key_is_told_from_a_clock_and_from_a_missing_permission() {
+    for (code, refused) in [
+        ("AuthFailure.TokenFailure", true),
+        ("AuthFailure.SecretIdNotFound", true),
+        ("AuthFailure.SignatureExpire", false),
+        ("UnauthorizedOperation", false),
+        ("InvalidParameter.WebIdentityTokenError", false),
+        ("ResourceNotFound.RoleNotFound", false),
+    ] {
+        assert_eq!(refuses_the_key(code), refused, "{code}");
+    }
+}
+
+#[test]
+fn what_to_correct_of_a_refused_token_is_told_by_codes_of_sts_alone() {
+    for (code, part) in [
+        ("InvalidParameter.WebIdentityTokenError", Some("audience")),
+        ("InvalidParameter.ParamError", Some("providerId")),
+        ("InvalidParameter", None),
+        ("ResourceNotFound.RoleNotFound", None),
+    ] {
+        let advice = token_advice(code);
+        assert_eq!(advice.is_some(), part.is_some(), "{code}");
+        assert!(
+            advice
+                .unwrap_or_default()
+                .contains(part.unwrap_or_default()),
+            "{code}"
+        );
+        assert_eq!(is_no_role(code), code.ends_with("RoleNotFound"), "{code}");
+    }
+}

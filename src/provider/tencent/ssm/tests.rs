@@ -16,6 +16,7 @@ use super::*;
 mod refusal;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpOptions};
+use crate::provider::Skews;
 
 /// What is answered to each action, and what was called.
 #[derive(Default)]
@@ -67,6 +68,7 @@ impl Gate {
             http: http.unwrap(),
             clock: Arc::new(Hand(Arc::clone(&log))),
             random: Arc::new(ring::rand::SystemRandom::new()),
+            skews: Skews::default(),
         };
         let policy = EndpointPolicy::new([], true).unwrap();
         let place = (Site::China, Network::Public);
@@ -90,6 +92,11 @@ impl Gate {
 
     fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.log.lock().unwrap().calls)
+    }
+
+    /// The next call for `db`, if it is no plain read.
+    fn detour(&self) -> Option<Detour> {
+        self.ssm.detour(&db(), self.ssm.edge.clock.now())
     }
 
     async fn read(&self, key: &RemoteKey) -> Result<(String, Option<Caveat>), CallError> {
@@ -205,7 +212,7 @@ async fn each_call_of_a_read_is_announced_with_its_own_quota() {
     let mut announced = Vec::new();
     loop {
         let action = gate.ssm.action(&[db()]);
-        let detour = gate.ssm.detour(&db());
+        let detour = gate.detour();
         let Some(detour) = detour else {
             announced.push((action, gate.ssm.quota().name, gate.ssm.quota().per_second));
             break;
@@ -240,7 +247,7 @@ async fn a_pair_of_keys_is_read_by_its_own_call() {
     let read = gate.read(&db()).await.unwrap();
     assert_eq!(read, (r#"{"PublicKey":"ssh-rsa k"}"#.to_owned(), None));
     assert_eq!(gate.calls(), ["DescribeSecret", "GetSSHKeyPairValue"]);
-    let detour = gate.ssm.detour(&db()).unwrap();
+    let detour = gate.detour().unwrap();
     assert_eq!((detour.learns, detour.quota.per_second), (false, Some(20)));
     gate.read(&version("v1")).await.unwrap();
     assert_eq!(

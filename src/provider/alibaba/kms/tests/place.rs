@@ -1,6 +1,7 @@
 //! Which gateway a configuration means, and what it trusts.
 
 use super::*;
+use crate::provider::Skews;
 
 const INSTANCE: &str = "kst-x.cryptoservice.kms.aliyuncs.com";
 
@@ -14,6 +15,7 @@ fn built(
         http: HttpClient::new(HttpOptions::default()).unwrap(),
         clock: Arc::new(Hand(Arc::default())),
         random: Arc::new(ring::rand::SystemRandom::new()),
+        skews: Skews::default(),
     };
     let config = KmsConfig {
         region: region.to_owned(),

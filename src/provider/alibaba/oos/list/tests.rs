@@ -13,6 +13,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::http::{HttpClient, HttpOptions};
 use crate::provider::Edge;
+use crate::provider::Skews;
 use crate::provider::alibaba::code;
 use crate::provider::endpoint::{EndpointPolicy, Service};
 
@@ -41,6 +42,7 @@ async fn gateway(pages: Vec<Value>) -> (Gateway, Arc<Mutex<Asked>>) {
         http: http.unwrap(),
         clock: Arc::new(SystemClock),
         random: Arc::new(ring::rand::SystemRandom::new()),
+        skews: Skews::default(),
     };
     let policy = EndpointPolicy::new([], true).unwrap();
     let service = Service {
