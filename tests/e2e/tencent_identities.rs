@@ -311,30 +311,6 @@ async fn an_access_key_reads_with_or_without_a_token_and_a_root_key_is_warned_of
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_of_ssm_does_not_lead_to_another_sts() {
-    let scene = scene("tkests").await;
-    let mut auth = scene.web_identity("reader", "reader");
-    auth.as_object_mut().unwrap().remove("stsEndpoint");
-    for (name, site, host) in [
-        ("china", "China", "sts.tencentcloudapi.com"),
-        ("intl", "International", "sts.intl.tencentcloudapi.com"),
-    ] {
-        let mut store = scene.cam_store(name, auth.clone());
-        store["spec"]["provider"]["ssm"]["site"] = site.into();
-        scene.apply(&store).await.unwrap();
-        let keys = [("password", &*scene.cam_key("db"))];
-        let object = scene.reading(name, (STORE, name), &keys);
-        scene.apply(&object).await.unwrap();
-        let message = scene
-            .wait_condition(name, "Ready", "False", "ProviderUnavailable")
-            .await;
-        assert!(message.contains(&format!("{host} ")), "{message}");
-    }
-    let role = scene.cam_role_arn("reader");
-    assert_eq!(scene.sts_calls("AssumeRoleWithWebIdentity", &role), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_is_the_operators_own_is_refused_where_it_is_not_allowed() {
     let scene = scene("tkeown").await;
     let file = json!({ "webIdentity": { "roleArn": scene.cam_role_arn("reader") } });

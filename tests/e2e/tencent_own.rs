@@ -79,7 +79,8 @@ async fn the_operators_token_file_is_its_identity_and_the_node_is_never_asked_in
         }
     }
     // A file, and roles that are not there.
-    std::fs::write(&file, scene.token_for("reader", AUDIENCE).await).unwrap();
+    let token = scene.token_for("reader", AUDIENCE).await;
+    std::fs::write(&file, &token).unwrap();
     until("the next try", PROBED, async || {
         let message = scene.conditions("own").await.join(" ");
         let told = message.contains("ResourceNotFound.RoleNotFound")
@@ -99,7 +100,6 @@ async fn the_operators_token_file_is_its_identity_and_the_node_is_never_asked_in
         let filter = Filter::service("ssm").principal(role);
         assert_eq!(scene.cloud.ledger_of(&filter).total, expected, "{role}");
     }
-    let token = scene.token_for("reader", AUDIENCE).await;
     let signed = token.rsplit('.').next().unwrap();
     assert!(!world.log().await.contains(signed) && !world.log().await.contains("canary"));
 }

@@ -8,6 +8,7 @@ mod list;
 mod request;
 mod way;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -60,6 +61,8 @@ pub struct Ssm {
     edge: Edge,
     /// Of this identity too, because whoever reads keeps one provider per identity and address.
     ways: Mutex<Ways>,
+    /// Calls that a read made to learn something first.
+    learned: AtomicU32,
 }
 
 // === impl Ssm ===
@@ -89,6 +92,7 @@ impl Ssm {
             sts: Sts::new(sts, &region, edge.clone()),
             gateway: Gateway::new(edge.clone(), endpoint, API, &region),
             ways: Mutex::default(),
+            learned: AtomicU32::default(),
             edge,
         })
     }
@@ -168,6 +172,7 @@ impl Ssm {
             let step = self.read_step(key);
             match step {
                 Step::Describe | Step::FindNewest => {
+                    self.learned.fetch_add(1, Ordering::Relaxed);
                     self.learn_by(credentials, &key.key, &step).await?;
                 }
                 Step::ReadKeyPair => return self.key_pair(credentials, key).await,
@@ -194,22 +199,18 @@ impl Ssm {
         if key.version.is_some() {
             return answer.map_err(no_such_version);
         }
-        let passes =
-            |error: &CallError| matches!(error.class, Class::Throttled | Class::Unavailable);
-        if !answer.as_ref().is_err_and(passes) {
-            self.ways().was_read(&key.key);
+        match answer.as_ref().map_err(|error| error.class) {
+            Ok(_) | Err(Class::Denied) => self.ways().was_read(&key.key),
+            Err(Class::NotFound | Class::Invalid | Class::Protocol) => self.ways().doubt(&key.key),
+            // These say nothing of the secret, which is read again by what is known of it.
+            Err(Class::Throttled | Class::Unavailable | Class::Unauthenticated) => {}
         }
         match answer {
             Ok(mut fetched) => {
                 fetched.caveat = caveat;
                 Ok(fetched)
             }
-            Err(error) => {
-                if error.class != Class::Denied {
-                    self.ways().doubt(&key.key);
-                }
-                Err(no_version_by_rule(error, caveat.is_some()))
-            }
+            Err(error) => Err(no_version_by_rule(error, caveat.is_some())),
         }
     }
 
@@ -278,9 +279,10 @@ impl Provider for Ssm {
         .boxed()
     }
 
-    /// Calls that were made again because the clock is off.
+    /// Calls that were made again because the clock is off, and those by which a read had to learn
+    /// something first.
     fn take_more_calls(&self) -> u32 {
-        self.gateway.take_again()
+        self.gateway.take_again() + self.learned.swap(0, Ordering::Relaxed)
     }
 
     fn batchable(&self, _key: &RemoteKey) -> bool {

@@ -68,6 +68,7 @@ async fn no_answer_of_ssm_brings_a_secret_to_light() {
         ("chatty", "UnexpectedResponse"),
         ("malformed", "UnexpectedResponse"),
         ("empty", "UnexpectedResponse"),
+        ("unmentioned", "UnexpectedResponse"),
         ("unreadable", "UnexpectedResponse"),
         ("truncated", "ProviderUnavailable"),
     ] {

@@ -119,3 +119,45 @@ async fn a_stage_is_refused_before_anything_is_sent() {
     );
     assert!(gate.calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_refusal_that_says_nothing_of_the_secret_leaves_what_is_known_of_it() {
+    let gate = Gate::start().await;
+    gate.say("ListSecretVersionIds", listing(&[("v1", 1)]));
+    for (told, class) in [
+        ("RequestLimitExceeded", Class::Throttled),
+        ("InternalError", Class::Unavailable),
+        ("AuthFailure.TokenFailure", Class::Unauthenticated),
+    ] {
+        for (secret_type, read) in [(0, "GetSecretValue v1"), (1, "GetSecretValue SSM_Current")] {
+            gate.ssm.ways().forget("db");
+            gate.say("DescribeSecret", json!({"SecretType": secret_type}));
+            while gate.ssm.detour(&db()).is_some() {
+                gate.ssm.learn(&credentials(), &db()).await.unwrap();
+            }
+            gate.calls();
+            gate.say("GetSecretValue", refusal(told));
+            assert_eq!(gate.fails(&db()).await, (class, told.to_owned()));
+            gate.log.lock().unwrap().script.remove("GetSecretValue");
+            assert_eq!(gate.ssm.detour(&db()), None, "{told}");
+            gate.read(&db()).await.unwrap();
+            assert_eq!(gate.calls(), [read, read], "{told}");
+            assert_eq!(gate.ssm.take_more_calls(), 0, "one call each");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_read_has_to_learn_first_is_counted_as_more_calls() {
+    let gate = Gate::start().await;
+    gate.say("DescribeSecret", json!({"SecretType": 0}));
+    gate.say("ListSecretVersionIds", listing(&[("v1", 1)]));
+    gate.read(&db()).await.unwrap();
+    assert_eq!((gate.calls().len(), gate.ssm.take_more_calls()), (3, 2));
+    gate.read(&db()).await.unwrap();
+    assert_eq!((gate.calls().len(), gate.ssm.take_more_calls()), (2, 1));
+    // Where it was learned by calls of its own, the read is one.
+    gate.ssm.learn(&credentials(), &db()).await.unwrap();
+    gate.read(&db()).await.unwrap();
+    assert_eq!((gate.calls().len(), gate.ssm.take_more_calls()), (2, 0));
+}
