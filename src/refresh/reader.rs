@@ -125,7 +125,11 @@ impl Table {
         let Some(from) = self.groups.get(&old) else {
             return false;
         };
-        let quota = next_quota(&from.origin, &row.key.asked());
+        let quota = next_quota(
+            &from.origin,
+            &row.key.asked(),
+            self.learned.contains_key(&id),
+        );
         if from.quota.name == quota.name {
             return false;
         }
@@ -233,9 +237,9 @@ impl Table {
     }
 }
 
-/// What the next call for `key` is counted by.
-pub(super) fn next_quota(origin: &Origin, key: &RemoteKey) -> Quota {
+/// What the next call for `key` is counted by, of which something may have been `learned` just now.
+pub(super) fn next_quota(origin: &Origin, key: &RemoteKey, learned: bool) -> Quota {
     let provider = &origin.provider;
-    let detour = provider.detour(key);
+    let detour = provider.detour(key, learned);
     detour.map_or_else(|| provider.quota(), |detour| detour.quota)
 }

@@ -162,7 +162,7 @@ impl Table {
             .readers
             .get(&reader)
             .map(|reader| Arc::clone(&reader.origin));
-        let quota = next_quota(origin.as_ref().unwrap_or(&need.origin), &need.key);
+        let quota = next_quota(origin.as_ref().unwrap_or(&need.origin), &need.key, false);
         let group_id = self.group_of(reader, quota, now.at);
         let id = RowId(self.fresh_id());
         let row = Row::new(group_id, KeptKey::new(need.key.clone()), digest);

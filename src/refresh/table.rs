@@ -357,10 +357,11 @@ impl Table {
             self.note_identity(origin.identity.id(), now.at);
         }
         self.note_with_others(group_id, now.at);
+        let learned = batch.iter().any(|id| self.learned.contains_key(id));
         let learns = match keys.as_slice() {
             [key] => origin
                 .provider
-                .detour(key)
+                .detour(key, learned)
                 .is_some_and(|detour| detour.learns),
             _ => false,
         };

@@ -105,7 +105,7 @@ impl Ssm {
         }
     }
 
-    /// What the next call for `key` is.
+    /// What the next call for `key` is, if nothing was learned for it just now.
     fn step(&self, key: &RemoteKey) -> Step {
         self.ways().step(key, self.edge.clock.now())
     }
@@ -255,8 +255,13 @@ impl Provider for Ssm {
         self.quota_of(READS)
     }
 
-    fn detour(&self, key: &RemoteKey) -> Option<Detour> {
-        let (quota, learns) = match self.step(key) {
+    fn detour(&self, key: &RemoteKey, learned: bool) -> Option<Detour> {
+        let step = if learned {
+            self.read_step(key)
+        } else {
+            self.step(key)
+        };
+        let (quota, learns) = match step {
             Step::ReadVersion(..) => return None,
             Step::ReadKeyPair => (KEY_PAIRS, false),
             Step::Describe => (DESCRIPTIONS, true),
@@ -289,8 +294,12 @@ impl Provider for Ssm {
         false
     }
 
-    fn action(&self, keys: &[RemoteKey]) -> &'static str {
-        match keys.first().map(|key| self.step(key)) {
+    fn action(&self, keys: &[RemoteKey], learns: bool) -> &'static str {
+        let step = |key| match learns {
+            true => self.step(key),
+            false => self.read_step(key),
+        };
+        match keys.first().map(step) {
             Some(Step::Describe) => "DescribeSecret",
             Some(Step::FindNewest) => "ListSecretVersionIds",
             Some(Step::ReadKeyPair) => "GetSSHKeyPairValue",

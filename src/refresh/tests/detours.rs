@@ -160,6 +160,28 @@ async fn a_person_who_asks_gets_the_version_that_is_the_newest_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_that_was_found_is_read_however_long_that_had_to_wait() {
+    let world = World::new();
+    let cloud = Stepwise::new(world.start);
+    let origin = world.origin_at(cloud.clone(), "id");
+    for name in names("m", 9_000) {
+        let mut pinned = need(&origin, &name, HOUR);
+        pinned.key.version = Some("v1".to_owned());
+        world.hub.subscribe(&object(&name), vec![pinned]);
+        let _ = world.hub.join(&object(&name), Join::default());
+    }
+    crowd(&world, &origin, &names("c", 1), HOUR);
+    // 150 s of reads wait before the one of the version.
+    world.pass(SECOND * 160).await;
+    let calls = counts(&cloud.take_calls());
+    let expected = [("describe", 1), ("newest", 1), ("read", 9_001)];
+    assert_eq!(calls, BTreeMap::from(expected));
+    let answers = world.collect(&object("c-0"), Join::default()).await;
+    assert_eq!(texts(&answers), ["c-0 Some(1)"]);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_to_learn_is_the_rows_and_over_when_it_is() {
     let mut world = World::new();
     let cloud = Stepwise::new(world.start);

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+mod anew;
 mod refusal;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpOptions};
@@ -204,8 +205,8 @@ async fn each_call_of_a_read_is_announced_with_its_own_quota() {
     gate.say("ListSecretVersionIds", listing(&[("v1", 1)]));
     let mut announced = Vec::new();
     loop {
-        let action = gate.ssm.action(&[db()]);
-        let detour = gate.ssm.detour(&db());
+        let detour = gate.ssm.detour(&db(), false);
+        let action = gate.ssm.action(&[db()], detour.is_some());
         let Some(detour) = detour else {
             announced.push((action, gate.ssm.quota().name, gate.ssm.quota().per_second));
             break;
@@ -240,7 +241,7 @@ async fn a_pair_of_keys_is_read_by_its_own_call() {
     let read = gate.read(&db()).await.unwrap();
     assert_eq!(read, (r#"{"PublicKey":"ssh-rsa k"}"#.to_owned(), None));
     assert_eq!(gate.calls(), ["DescribeSecret", "GetSSHKeyPairValue"]);
-    let detour = gate.ssm.detour(&db()).unwrap();
+    let detour = gate.ssm.detour(&db(), false).unwrap();
     assert_eq!((detour.learns, detour.quota.per_second), (false, Some(20)));
     gate.read(&version("v1")).await.unwrap();
     assert_eq!(

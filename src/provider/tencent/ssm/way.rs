@@ -11,7 +11,8 @@ use crate::provider::{Caveat, RemoteKey};
 pub(super) const CURRENT: &str = "SSM_Current";
 /// How long it is believed that something may not be asked.
 const HIDDEN: Duration = Duration::from_hours(1);
-/// How long a version that was found to be the newest may be read as such.
+/// How long a version that was found to be the newest may be read as such, where the read that it was found
+/// for came to nothing.
 const NEWEST: Duration = Duration::from_mins(1);
 /// How many secrets are remembered; beyond, all are forgotten and learned again.
 const MOST: usize = 20_000;

@@ -132,14 +132,14 @@ async fn a_refusal_that_says_nothing_of_the_secret_leaves_what_is_known_of_it() 
         for (secret_type, read) in [(0, "GetSecretValue v1"), (1, "GetSecretValue SSM_Current")] {
             gate.ssm.ways().forget("db");
             gate.say("DescribeSecret", json!({"SecretType": secret_type}));
-            while gate.ssm.detour(&db()).is_some() {
+            while gate.ssm.detour(&db(), false).is_some() {
                 gate.ssm.learn(&credentials(), &db()).await.unwrap();
             }
             gate.calls();
             gate.say("GetSecretValue", refusal(told));
             assert_eq!(gate.fails(&db()).await, (class, told.to_owned()));
             gate.log.lock().unwrap().script.remove("GetSecretValue");
-            assert_eq!(gate.ssm.detour(&db()), None, "{told}");
+            assert_eq!(gate.ssm.detour(&db(), false), None, "{told}");
             gate.read(&db()).await.unwrap();
             assert_eq!(gate.calls(), [read, read], "{told}");
             assert_eq!(gate.ssm.take_more_calls(), 0, "one call each");
