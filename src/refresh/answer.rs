@@ -293,6 +293,8 @@ impl Table {
         sent: Instant,
         now: Now,
     ) -> u32 {
+        // Its next call is another read, for which nothing was learned yet.
+        self.learned.remove(&id);
         let Some(row) = self.rows.get_mut(&id) else {
             return 1;
         };
