@@ -14,7 +14,7 @@ const HIDDEN: Duration = Duration::from_hours(1);
 /// How long a version that was found to be the newest may be read as such, where the read that it was found
 /// for came to nothing.
 const NEWEST: Duration = Duration::from_mins(1);
-/// How many secrets are remembered; beyond, all are forgotten and learned again.
+/// How many secrets are remembered; for one more, any other is forgotten and learned again.
 const MOST: usize = 20_000;
 
 /// What a secret is, of which reading it depends.
@@ -121,8 +121,11 @@ impl Ways {
     }
 
     fn put(&mut self, name: &str, way: Way) {
-        if self.0.len() >= MOST && !self.0.contains_key(name) {
-            self.0.clear();
+        if self.0.len() >= MOST
+            && !self.0.contains_key(name)
+            && let Some(any) = self.0.keys().next().cloned()
+        {
+            self.0.remove(&any);
         }
         self.0.insert(name.to_owned(), way);
     }
@@ -217,11 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_remembered() {
+    fn for_one_that_is_too_many_one_is_forgotten() {
         let mut ways = Ways::default();
-        for n in 0..=MOST {
+        for n in 0..MOST + 3 {
             ways.is_of(&n.to_string(), Kind::Managed);
+            assert_eq!(ways.0.len(), MOST.min(n + 1));
+            assert!(ways.0.contains_key(&n.to_string()));
         }
-        assert!(ways.0.len() <= MOST);
     }
 }
