@@ -1,6 +1,6 @@
 //! SSM: the secrets of one account in one region, each read by a call of its own.
 //!
-//! A reference without a version costs more than its read: what kind of secret it is is learned once, and
+//! A reference without a version costs more than its read: what kind of secret it is is learned once in a while, and
 //! of one whose versions people name, the newest is looked for before each read.
 
 mod answer;
@@ -133,7 +133,7 @@ impl Ssm {
                 let answer = self.gateway.signed(credentials, "DescribeSecret", &asked);
                 match answer.await.and_then(|answer: Metadata| answer.kind(name)) {
                     Ok(kind) => {
-                        self.ways().is_of(name, kind);
+                        self.ways().is_of(name, kind, now);
                         return Ok(());
                     }
                     Err(error) => (Caveat::KindHidden, error),

@@ -1,6 +1,7 @@
 //! By which calls a secret is read, as far as that was learned. Pure; the time is passed in.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +10,9 @@ use crate::provider::{Caveat, RemoteKey};
 
 /// The version of what SSM rotates itself, and the name of the first version of what was made without one.
 pub(super) const CURRENT: &str = "SSM_Current";
+/// How long a secret is believed to be of a kind, before it is asked again: one of the name may have been
+/// deleted and made anew as another. Each has its own time in between, so that not all are asked at once.
+const KIND: (Duration, Duration) = (Duration::from_hours(1), Duration::from_hours(2));
 /// How long it is believed that something may not be asked.
 const HIDDEN: Duration = Duration::from_hours(1);
 /// How long a version that was found to be the newest may be read as such, where the read that it was found
@@ -47,8 +51,9 @@ pub(super) struct Ways(HashMap<String, Way>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Way {
-    /// A kind, and of a custom one the newest version, if that was found and not read yet, and when.
-    Of(Kind, Option<(String, Timestamp)>),
+    /// A kind as of then, and of a custom one the newest version, if that was found and not read yet, and
+    /// when.
+    Of(Kind, Timestamp, Option<(String, Timestamp)>),
     /// What is missing may not be asked, as of then.
     Hidden(Caveat, Timestamp),
 }
@@ -76,24 +81,38 @@ impl Ways {
             Some(Way::Hidden(caveat, since)) if lasts(*since, HIDDEN) => {
                 Step::ReadVersion(CURRENT.to_owned(), Some(*caveat))
             }
-            Some(Way::Of(Kind::Managed, _)) => Step::ReadVersion(CURRENT.to_owned(), None),
-            Some(Way::Of(Kind::KeyPair, _)) => Step::ReadKeyPair,
-            Some(Way::Of(Kind::Custom, Some((version, since)))) if lasts(*since, NEWEST) => {
-                Step::ReadVersion(version.clone(), None)
+            Some(Way::Of(kind, since, newest)) if lasts(*since, self.kind_lasts(&key.key)) => {
+                match (kind, newest) {
+                    (Kind::Managed, _) => Step::ReadVersion(CURRENT.to_owned(), None),
+                    (Kind::KeyPair, _) => Step::ReadKeyPair,
+                    (Kind::Custom, Some((version, since))) if lasts(*since, NEWEST) => {
+                        Step::ReadVersion(version.clone(), None)
+                    }
+                    (Kind::Custom, _) => Step::FindNewest,
+                }
             }
-            Some(Way::Of(Kind::Custom, _)) => Step::FindNewest,
-            Some(Way::Hidden(..)) | None => Step::Describe,
+            Some(Way::Hidden(..) | Way::Of(..)) | None => Step::Describe,
         }
     }
 
+    fn kind_lasts(&self, name: &str) -> Duration {
+        let (least, most) = KIND;
+        let spread = u32::from(self.0.hasher().hash_one(name).to_be_bytes()[0]);
+        least + (most - least) / 256 * spread
+    }
+
     /// The secret `name` is of this kind.
-    pub(super) fn is_of(&mut self, name: &str, kind: Kind) {
-        self.put(name, Way::Of(kind, None));
+    pub(super) fn is_of(&mut self, name: &str, kind: Kind, now: Timestamp) {
+        self.put(name, Way::Of(kind, now, None));
     }
 
     /// The newest version of the custom secret `name` is this one.
     pub(super) fn has_newest(&mut self, name: &str, version: String, now: Timestamp) {
-        self.put(name, Way::Of(Kind::Custom, Some((version, now))));
+        let since = match self.0.get(name) {
+            Some(Way::Of(Kind::Custom, since, _)) => *since,
+            _ => now,
+        };
+        self.put(name, Way::Of(Kind::Custom, since, Some((version, now))));
     }
 
     /// What was to be asked about `name` may not be asked.
@@ -103,7 +122,7 @@ impl Ways {
 
     /// The secret was read: another version may be the newest next time.
     pub(super) fn was_read(&mut self, name: &str) {
-        if let Some(Way::Of(Kind::Custom, newest)) = self.0.get_mut(name) {
+        if let Some(Way::Of(Kind::Custom, _, newest)) = self.0.get_mut(name) {
             *newest = None;
         }
     }
@@ -156,7 +175,7 @@ mod tests {
         };
         for kind in [None, Some(Kind::Custom), Some(Kind::KeyPair)] {
             if let Some(kind) = kind {
-                ways.is_of("a", kind);
+                ways.is_of("a", kind, at(0));
             }
             for version in ["v1", CURRENT] {
                 assert_eq!(ways.step(&key(version), at(0)), read(version));
@@ -165,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_secret_is_is_learned_once() {
+    fn what_a_secret_is_is_learned_and_counts_for_an_hour() {
         let mut ways = Ways::default();
         assert_eq!(step(&ways, 0), Step::Describe);
         for (kind, next) in [
@@ -173,18 +192,49 @@ mod tests {
             (Kind::KeyPair, Step::ReadKeyPair),
             (Kind::Custom, Step::FindNewest),
         ] {
-            ways.is_of("a", kind);
-            for later in [0, 1_000_000_000] {
+            ways.is_of("a", kind, at(0));
+            for later in [0, 3_599] {
                 assert_eq!(step(&ways, later), next);
                 ways.was_read("a");
             }
+            assert_eq!(step(&ways, 7_200), Step::Describe);
+            let key = RemoteKey::named("a");
+            assert_eq!(
+                ways.step_at_last(&key),
+                next,
+                "it was learned for this read"
+            );
         }
+    }
+
+    #[test]
+    fn a_list_of_versions_does_not_prove_the_kind() {
+        let mut ways = Ways::default();
+        ways.is_of("a", Kind::Custom, at(0));
+        ways.has_newest("a", "v1".to_owned(), at(7_190));
+        assert_eq!(step(&ways, 7_200), Step::Describe);
+    }
+
+    #[test]
+    fn secrets_that_were_learned_at_once_are_asked_again_over_an_hour() {
+        let mut ways = Ways::default();
+        let names: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+        for name in &names {
+            ways.is_of(name, Kind::Managed, at(0));
+        }
+        let asked = |seconds| {
+            let keys = names.iter().map(RemoteKey::named);
+            let steps = keys.map(|key| ways.step(&key, at(seconds)));
+            steps.filter(|step| *step == Step::Describe).count()
+        };
+        assert_eq!((asked(3_599), asked(7_200)), (0, 1_000));
+        assert!((350..650).contains(&asked(5_400)), "{}", asked(5_400));
     }
 
     #[test]
     fn the_newest_version_is_looked_for_before_each_read() {
         let mut ways = Ways::default();
-        ways.is_of("a", Kind::Custom);
+        ways.is_of("a", Kind::Custom, at(0));
         ways.has_newest("a", "v2".to_owned(), at(0));
         assert_eq!(step(&ways, 59), read("v2"));
         assert_eq!(step(&ways, 60), Step::FindNewest, "that was too long ago");
@@ -211,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_gone_or_in_doubt_is_learned_anew() {
         let mut ways = Ways::default();
-        ways.is_of("a", Kind::Managed);
+        ways.is_of("a", Kind::Managed, at(0));
         ways.doubt("a");
         assert_eq!(step(&ways, 0), Step::Describe);
         ways.is_hidden("a", Caveat::KindHidden, at(0));
@@ -223,7 +273,7 @@ mod tests {
     fn for_one_that_is_too_many_one_is_forgotten() {
         let mut ways = Ways::default();
         for n in 0..MOST + 3 {
-            ways.is_of(&n.to_string(), Kind::Managed);
+            ways.is_of(&n.to_string(), Kind::Managed, at(0));
             assert_eq!(ways.0.len(), MOST.min(n + 1));
             assert!(ways.0.contains_key(&n.to_string()));
         }
