@@ -5,6 +5,7 @@
 
 mod answer;
 mod list;
+mod refusal;
 mod request;
 mod way;
 
@@ -157,8 +158,12 @@ impl Ssm {
             Step::ReadVersion(..) | Step::ReadKeyPair => return Ok(()),
         };
         if error.class == Class::Denied && code::is_no_permission(error.code()) {
-            self.ways().is_hidden(name, caveat, now);
-            return Ok(());
+            let readable = self.ways().is_hidden(name, step, caveat, now);
+            return if readable {
+                Ok(())
+            } else {
+                Err(refusal::not_any_more(error))
+            };
         }
         if error.class == Class::NotFound {
             self.ways().forget(name);
@@ -197,7 +202,7 @@ impl Ssm {
         let answer = self.gateway.signed(credentials, "GetSecretValue", &asked);
         let answer = answer.await.and_then(|answer: Value| answer.read(&asked));
         if key.version.is_some() {
-            return answer.map_err(no_such_version);
+            return answer.map_err(refusal::no_such_version);
         }
         match answer.as_ref().map_err(|error| error.class) {
             Ok(_) | Err(Class::Denied) => self.ways().was_read(&key.key),
@@ -210,7 +215,7 @@ impl Ssm {
                 fetched.caveat = caveat;
                 Ok(fetched)
             }
-            Err(error) => Err(no_version_by_rule(error, caveat.is_some())),
+            Err(error) => Err(refusal::no_version_by_rule(error, caveat.is_some())),
         }
     }
 
@@ -343,36 +348,6 @@ impl Provider for Ssm {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
         async move { self.sts.caller(credentials).await.map(drop) }.boxed()
     }
-}
-
-/// What a refused read of a version means that the reference itself names. Which code an unknown version
-/// has is not documented; any that may be it says that there is no such version, and may change.
-fn no_such_version(error: CallError) -> CallError {
-    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
-    if !unknown || error.code() == code::NO_SECRET {
-        return error;
-    }
-    error.into_class(Class::NotFound).with_detail(Detail::Fixed(
-        "there is no such version; see remoteRef.version and the secret's versions",
-    ))
-}
-
-/// What a refused read of a version means that the reference does not name. Only that there is no such
-/// secret may say that it is gone.
-fn no_version_by_rule(error: CallError, hidden: bool) -> CallError {
-    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
-    if !unknown || error.code() == code::NO_SECRET {
-        return error;
-    }
-    if hidden {
-        return error.into_class(Class::Denied).with_detail(Detail::Fixed(
-            "the secret has no version SSM_Current, and which versions it has may not be asked: allow \
-             ssm:DescribeSecret and ssm:ListSecretVersionIds, or name a version",
-        ));
-    }
-    error.into_class(Class::Protocol).with_detail(Detail::Fixed(
-        "the version that is the newest, or current, cannot be read; it may have been deleted just now",
-    ))
 }
 
 #[cfg(test)]

@@ -49,13 +49,17 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Ways(HashMap<String, Way>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
-    /// A kind as of then, and of a custom one the newest version, if that was found and not read yet, and
-    /// when.
-    Of(Kind, Timestamp, Option<(String, Timestamp)>),
+/// What is known of one secret.
+#[derive(Debug, Default)]
+struct Way {
+    /// Its kind, as of then.
+    kind: Option<(Kind, Timestamp)>,
+    /// Of a custom one the newest version, if that was found and not read yet, and when.
+    newest: Option<(String, Timestamp)>,
     /// What is missing may not be asked, as of then.
-    Hidden(Caveat, Timestamp),
+    hidden: Option<(Caveat, Timestamp)>,
+    /// Its newest version was found once: what is called current may be one of long ago.
+    listed: bool,
 }
 
 // === impl Ways ===
@@ -77,21 +81,24 @@ impl Ways {
         if let Some(version) = &key.version {
             return Step::ReadVersion(version.clone(), None);
         }
-        match self.0.get(&key.key) {
-            Some(Way::Hidden(caveat, since)) if lasts(*since, HIDDEN) => {
-                Step::ReadVersion(CURRENT.to_owned(), Some(*caveat))
+        let Some(way) = self.0.get(&key.key) else {
+            return Step::Describe;
+        };
+        if let Some((caveat, _)) = way.hidden.filter(|(_, since)| lasts(*since, HIDDEN)) {
+            return Step::ReadVersion(CURRENT.to_owned(), Some(caveat));
+        }
+        let most = self.kind_lasts(&key.key);
+        match (
+            way.kind.filter(|(_, since)| lasts(*since, most)),
+            &way.newest,
+        ) {
+            (None, _) => Step::Describe,
+            (Some((Kind::Managed, _)), _) => Step::ReadVersion(CURRENT.to_owned(), None),
+            (Some((Kind::KeyPair, _)), _) => Step::ReadKeyPair,
+            (Some((Kind::Custom, _)), Some((version, since))) if lasts(*since, NEWEST) => {
+                Step::ReadVersion(version.clone(), None)
             }
-            Some(Way::Of(kind, since, newest)) if lasts(*since, self.kind_lasts(&key.key)) => {
-                match (kind, newest) {
-                    (Kind::Managed, _) => Step::ReadVersion(CURRENT.to_owned(), None),
-                    (Kind::KeyPair, _) => Step::ReadKeyPair,
-                    (Kind::Custom, Some((version, since))) if lasts(*since, NEWEST) => {
-                        Step::ReadVersion(version.clone(), None)
-                    }
-                    (Kind::Custom, _) => Step::FindNewest,
-                }
-            }
-            Some(Way::Hidden(..) | Way::Of(..)) | None => Step::Describe,
+            (Some((Kind::Custom, _)), _) => Step::FindNewest,
         }
     }
 
@@ -103,34 +110,59 @@ impl Ways {
 
     /// The secret `name` is of this kind.
     pub(super) fn is_of(&mut self, name: &str, kind: Kind, now: Timestamp) {
-        self.put(name, Way::Of(kind, now, None));
+        let way = self.way(name);
+        *way = Way {
+            kind: Some((kind, now)),
+            listed: way.listed && kind == Kind::Custom,
+            ..Way::default()
+        };
     }
 
     /// The newest version of the custom secret `name` is this one.
     pub(super) fn has_newest(&mut self, name: &str, version: String, now: Timestamp) {
-        let since = match self.0.get(name) {
-            Some(Way::Of(Kind::Custom, since, _)) => *since,
-            _ => now,
+        let way = self.way(name);
+        let custom = way.kind.filter(|(kind, _)| *kind == Kind::Custom);
+        *way = Way {
+            kind: custom.or(Some((Kind::Custom, now))),
+            newest: Some((version, now)),
+            hidden: None,
+            listed: true,
         };
-        self.put(name, Way::Of(Kind::Custom, since, Some((version, now))));
     }
 
-    /// What was to be asked about `name` may not be asked.
-    pub(super) fn is_hidden(&mut self, name: &str, caveat: Caveat, now: Timestamp) {
-        self.put(name, Way::Hidden(caveat, now));
+    /// What `step` asks about `name` may not be asked. Says whether it can be read all the same: as what it
+    /// was until now, or else the version that is called current, with this caveat; but never that after
+    /// the newest was found once.
+    pub(super) fn is_hidden(
+        &mut self,
+        name: &str,
+        step: &Step,
+        caveat: Caveat,
+        now: Timestamp,
+    ) -> bool {
+        let way = self.way(name);
+        if let (Step::Describe, Some((_, since))) = (step, &mut way.kind) {
+            *since = now;
+        } else if !way.listed {
+            way.hidden = Some((caveat, now));
+        } else {
+            return false;
+        }
+        true
     }
 
     /// The secret was read: another version may be the newest next time.
     pub(super) fn was_read(&mut self, name: &str) {
-        if let Some(Way::Of(Kind::Custom, _, newest)) = self.0.get_mut(name) {
-            *newest = None;
+        if let Some(way) = self.0.get_mut(name) {
+            way.newest = None;
         }
     }
 
     /// What is known may not be so any more: a secret of the name may have been deleted and made anew.
     pub(super) fn doubt(&mut self, name: &str) {
-        if let Some(Way::Of(..)) = self.0.get(name) {
-            self.0.remove(name);
+        if let Some(way) = self.0.get_mut(name) {
+            way.kind = None;
+            way.newest = None;
         }
     }
 
@@ -139,143 +171,16 @@ impl Ways {
         self.0.remove(name);
     }
 
-    fn put(&mut self, name: &str, way: Way) {
+    fn way(&mut self, name: &str) -> &mut Way {
         if self.0.len() >= MOST
             && !self.0.contains_key(name)
             && let Some(any) = self.0.keys().next().cloned()
         {
             self.0.remove(&any);
         }
-        self.0.insert(name.to_owned(), way);
+        self.0.entry(name.to_owned()).or_default()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
-    }
-
-    fn step(ways: &Ways, seconds: i64) -> Step {
-        ways.step(&RemoteKey::named("a"), at(seconds))
-    }
-
-    fn read(version: &str) -> Step {
-        Step::ReadVersion(version.to_owned(), None)
-    }
-
-    #[test]
-    fn a_version_that_is_named_is_read_whatever_is_known() {
-        let mut ways = Ways::default();
-        let key = |version: &str| RemoteKey {
-            version: Some(version.to_owned()),
-            ..RemoteKey::named("a")
-        };
-        for kind in [None, Some(Kind::Custom), Some(Kind::KeyPair)] {
-            if let Some(kind) = kind {
-                ways.is_of("a", kind, at(0));
-            }
-            for version in ["v1", CURRENT] {
-                assert_eq!(ways.step(&key(version), at(0)), read(version));
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_secret_is_is_learned_and_counts_for_an_hour() {
-        let mut ways = Ways::default();
-        assert_eq!(step(&ways, 0), Step::Describe);
-        for (kind, next) in [
-            (Kind::Managed, read(CURRENT)),
-            (Kind::KeyPair, Step::ReadKeyPair),
-            (Kind::Custom, Step::FindNewest),
-        ] {
-            ways.is_of("a", kind, at(0));
-            for later in [0, 3_599] {
-                assert_eq!(step(&ways, later), next);
-                ways.was_read("a");
-            }
-            assert_eq!(step(&ways, 7_200), Step::Describe);
-            let key = RemoteKey::named("a");
-            assert_eq!(
-                ways.step_at_last(&key),
-                next,
-                "it was learned for this read"
-            );
-        }
-    }
-
-    #[test]
-    fn a_list_of_versions_does_not_prove_the_kind() {
-        let mut ways = Ways::default();
-        ways.is_of("a", Kind::Custom, at(0));
-        ways.has_newest("a", "v1".to_owned(), at(7_190));
-        assert_eq!(step(&ways, 7_200), Step::Describe);
-    }
-
-    #[test]
-    fn secrets_that_were_learned_at_once_are_asked_again_over_an_hour() {
-        let mut ways = Ways::default();
-        let names: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
-        for name in &names {
-            ways.is_of(name, Kind::Managed, at(0));
-        }
-        let asked = |seconds| {
-            let keys = names.iter().map(RemoteKey::named);
-            let steps = keys.map(|key| ways.step(&key, at(seconds)));
-            steps.filter(|step| *step == Step::Describe).count()
-        };
-        assert_eq!((asked(3_599), asked(7_200)), (0, 1_000));
-        assert!((350..650).contains(&asked(5_400)), "{}", asked(5_400));
-    }
-
-    #[test]
-    fn the_newest_version_is_looked_for_before_each_read() {
-        let mut ways = Ways::default();
-        ways.is_of("a", Kind::Custom, at(0));
-        ways.has_newest("a", "v2".to_owned(), at(0));
-        assert_eq!(step(&ways, 59), read("v2"));
-        assert_eq!(step(&ways, 60), Step::FindNewest, "that was too long ago");
-        let key = RemoteKey::named("a");
-        assert_eq!(ways.step_at_last(&key), read("v2"), "its read is under way");
-        ways.was_read("a");
-        assert_eq!(step(&ways, 1), Step::FindNewest);
-    }
-
-    #[test]
-    fn what_may_not_be_asked_is_asked_again_after_an_hour() {
-        for caveat in [Caveat::KindHidden, Caveat::VersionsHidden] {
-            let mut ways = Ways::default();
-            ways.is_hidden("a", caveat, at(0));
-            let next = Step::ReadVersion(CURRENT.to_owned(), Some(caveat));
-            assert_eq!(step(&ways, 3_599), next);
-            ways.was_read("a");
-            ways.doubt("a");
-            assert_eq!(step(&ways, 3_599), next);
-            assert_eq!(step(&ways, 3_600), Step::Describe);
-        }
-    }
-
-    #[test]
-    fn what_is_gone_or_in_doubt_is_learned_anew() {
-        let mut ways = Ways::default();
-        ways.is_of("a", Kind::Managed, at(0));
-        ways.doubt("a");
-        assert_eq!(step(&ways, 0), Step::Describe);
-        ways.is_hidden("a", Caveat::KindHidden, at(0));
-        ways.forget("a");
-        assert_eq!(step(&ways, 0), Step::Describe);
-    }
-
-    #[test]
-    fn for_one_that_is_too_many_one_is_forgotten() {
-        let mut ways = Ways::default();
-        for n in 0..MOST + 3 {
-            ways.is_of(&n.to_string(), Kind::Managed, at(0));
-            assert_eq!(ways.0.len(), MOST.min(n + 1));
-            assert!(ways.0.contains_key(&n.to_string()));
-        }
-    }
-}
+mod tests;
