@@ -165,10 +165,7 @@ impl Ssm {
                 Err(refusal::not_any_more(error))
             };
         }
-        if error.class == Class::NotFound {
-            self.ways().forget(name);
-        }
-        Err(error)
+        Err(self.refused(name, error))
     }
 
     async fn one(&self, credentials: &Credentials, key: &RemoteKey) -> Answer {
@@ -227,13 +224,17 @@ impl Ssm {
             .gateway
             .signed(credentials, "GetSSHKeyPairValue", &asked);
         let answer = answer.await.and_then(|answer: KeyPair| answer.read());
-        if answer
-            .as_ref()
-            .is_err_and(|e| e.class == Class::NotFound || e.class == Class::Invalid)
-        {
-            self.ways().forget(&key.key);
+        answer.map_err(|error| self.refused(&key.key, error))
+    }
+
+    /// Takes in a refusal of a call that took the secret `name` for what is known of it.
+    fn refused(&self, name: &str, error: CallError) -> CallError {
+        match error.class {
+            Class::NotFound if error.code() == code::NO_SECRET => self.ways().forget(name),
+            Class::NotFound | Class::Invalid => self.ways().doubt(name),
+            _ => {}
         }
-        answer
+        refusal::not_as_it_was(error)
     }
 }
 

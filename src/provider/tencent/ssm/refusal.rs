@@ -6,8 +6,7 @@ use crate::provider::{CallError, Class, Detail};
 /// What a refused read of a version means that the reference itself names. Which code an unknown version
 /// has is not documented; any that may be it says that there is no such version, and may change.
 pub(super) fn no_such_version(error: CallError) -> CallError {
-    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
-    if !unknown || error.code() == code::NO_SECRET {
+    if !may_pass(&error) {
         return error;
     }
     error.into_class(Class::NotFound).with_detail(Detail::Fixed(
@@ -18,8 +17,7 @@ pub(super) fn no_such_version(error: CallError) -> CallError {
 /// What a refused read of a version means that the reference does not name. Only that there is no such
 /// secret may say that it is gone.
 pub(super) fn no_version_by_rule(error: CallError, hidden: bool) -> CallError {
-    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
-    if !unknown || error.code() == code::NO_SECRET {
+    if !may_pass(&error) {
         return error;
     }
     if hidden {
@@ -39,4 +37,21 @@ pub(super) fn not_any_more(error: CallError) -> CallError {
         "the newest version was read before, and which it is may not be asked any more: allow \
          ssm:DescribeSecret and ssm:ListSecretVersionIds, or name a version",
     ))
+}
+
+/// What a refusal means of any other call for a reference that names no version.
+pub(super) fn not_as_it_was(error: CallError) -> CallError {
+    if !may_pass(&error) {
+        return error;
+    }
+    error.into_class(Class::Protocol).with_detail(Detail::Fixed(
+        "the secret is not what it was, as if made anew just now, or its name is none that SSM takes",
+    ))
+}
+
+/// Whether something is missing or unfit that is neither the secret nor the region: another version, or
+/// another kind, may not be.
+fn may_pass(error: &CallError) -> bool {
+    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
+    unknown && ![code::NO_SECRET, code::NO_REGION].contains(&error.code())
 }

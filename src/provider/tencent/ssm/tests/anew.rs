@@ -49,3 +49,55 @@ async fn a_secret_that_was_made_anew_as_another_kind_between_two_reads_is_read_a
         }
     }
 }
+
+#[tokio::test]
+async fn a_call_that_fits_another_kind_is_no_error_of_the_reference_and_what_was_learned_is_dropped()
+ {
+    let gate = Gate::start().await;
+    let calls = [("GetSSHKeyPairValue", 2), ("ListSecretVersionIds", 0)];
+    for (action, kind) in calls {
+        for told in [
+            "UnsupportedOperation",
+            "InvalidParameterValue",
+            "ResourceNotFound",
+        ] {
+            gate.ssm.ways().forget("db");
+            gate.say("DescribeSecret", json!({"SecretType": kind}));
+            gate.say(action, refusal(told));
+            assert_eq!(gate.fails(&db()).await, (Class::Protocol, told.to_owned()));
+            // It is a managed one now.
+            gate.say("DescribeSecret", json!({"SecretType": 1}));
+            assert_eq!(gate.ssm.action(&[db()], true), "DescribeSecret", "{told}");
+            assert_eq!(gate.read(&db()).await.unwrap().0, "value of SSM_Current");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_asked_only_that_there_is_no_secret_says_so() {
+    let gate = Gate::start().await;
+    for (told, class) in [
+        (code::NO_SECRET, Class::NotFound),
+        ("ResourceNotFound", Class::Protocol),
+        ("InvalidParameter", Class::Protocol),
+        (code::NO_REGION, Class::Invalid),
+    ] {
+        for (action, kind) in [
+            ("GetSecretValue", 1),
+            ("GetSSHKeyPairValue", 2),
+            ("ListSecretVersionIds", 0),
+            ("DescribeSecret", 0),
+        ] {
+            gate.ssm.ways().forget("db");
+            gate.say("DescribeSecret", json!({"SecretType": kind}));
+            gate.say(action, refusal(told));
+            assert_eq!(
+                gate.fails(&db()).await,
+                (class, told.to_owned()),
+                "{action}"
+            );
+        }
+    }
+    gate.say("GetSecretValue", refusal(code::NO_REGION));
+    assert_eq!(gate.fails(&version("v1")).await.0, Class::Invalid);
+}
