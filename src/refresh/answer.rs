@@ -112,6 +112,7 @@ impl Table {
             self.note(row.group, now.at);
         }
         self.note_with_others(group_id, now.at);
+        self.let_go(&namespace, now.at);
         self.drop_group(group_id, now.at);
     }
 
