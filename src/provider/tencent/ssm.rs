@@ -301,9 +301,12 @@ impl Provider for Ssm {
     }
 
     fn action(&self, keys: &[RemoteKey], learns: bool) -> &'static str {
-        let step = |key| match learns {
-            true => self.step(key),
-            false => self.read_step(key),
+        let step = |key| {
+            if learns {
+                self.step(key)
+            } else {
+                self.read_step(key)
+            }
         };
         match keys.first().map(step) {
             Some(Step::Describe) => "DescribeSecret",

@@ -11,8 +11,8 @@ use crate::provider::{Caveat, RemoteKey};
 /// The version of what SSM rotates itself, and the name of the first version of what was made without one.
 pub(super) const CURRENT: &str = "SSM_Current";
 /// How long a secret is believed to be of a kind, before it is asked again: one of the name may have been
-/// deleted and made anew as another. Each has its own time in between, so that not all are asked at once.
-const KIND: (Duration, Duration) = (Duration::from_hours(1), Duration::from_hours(2));
+/// deleted and made anew as another. Each has up to an hour more, so that not all are asked at once.
+const KIND: Duration = Duration::from_hours(1);
 /// How long it is believed that something may not be asked.
 const HIDDEN: Duration = Duration::from_hours(1);
 /// How long a version that was found to be the newest may be read as such, where the read that it was found
@@ -103,9 +103,8 @@ impl Ways {
     }
 
     fn kind_lasts(&self, name: &str) -> Duration {
-        let (least, most) = KIND;
-        let spread = u32::from(self.0.hasher().hash_one(name).to_be_bytes()[0]);
-        least + (most - least) / 256 * spread
+        let spread = self.0.hasher().hash_one(name).to_be_bytes()[0];
+        KIND + KIND / 256 * u32::from(spread)
     }
 
     /// The secret `name` is of this kind.
