@@ -166,8 +166,10 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The next call for `key`, if that is not a plain read: where something is to be learned first, such
     /// as which version is the newest, or where it is read under a quota of its own. What it is may be
-    /// another after each call, and after a while, hence `now`. Such keys are not [`batchable`](Self::batchable).
-    fn detour(&self, _key: &RemoteKey, _now: Timestamp) -> Option<Detour> {
+    /// another after each call, and after a while, hence `now`; but where something was `learned` for the very read that
+    /// is to follow, that counts however long the read had to wait. Such keys are not
+    /// [`batchable`](Self::batchable).
+    fn detour(&self, _key: &RemoteKey, _learned: bool, _now: Timestamp) -> Option<Detour> {
         None
     }
 
@@ -192,8 +194,9 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether `key` may travel in a batch. A key that may not is fetched alone.
     fn batchable(&self, key: &RemoteKey) -> bool;
 
-    /// The cloud's name for the next call for `keys`, for the metrics label.
-    fn action(&self, keys: &[RemoteKey]) -> &'static str;
+    /// The cloud's name for the next call for `keys`, which [learns](Self::learn) or reads, for the metrics
+    /// label.
+    fn action(&self, keys: &[RemoteKey], learns: bool) -> &'static str;
 
     /// The spelling of `key` that stands for all that mean the same, so that they share one row.
     fn canonical(&self, key: RemoteKey) -> RemoteKey {

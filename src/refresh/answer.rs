@@ -112,6 +112,7 @@ impl Table {
             self.note(row.group, now.at);
         }
         self.note_with_others(group_id, now.at);
+        self.let_go(&namespace, now.at);
         self.drop_group(group_id, now.at);
     }
 
@@ -293,6 +294,8 @@ impl Table {
         sent: Instant,
         now: Now,
     ) -> u32 {
+        // Its next call is another read, for which nothing was learned yet.
+        self.learned.remove(&id);
         let Some(row) = self.rows.get_mut(&id) else {
             return 1;
         };

@@ -121,7 +121,7 @@ impl Caller {
             let sent = Instant::now();
             spent.more += u32::from(!std::mem::take(&mut first));
             let provider = &origin.provider;
-            let action = provider.action(what.keys());
+            let action = provider.action(what.keys(), matches!(what, What::Learn(_)));
             let answers = async {
                 match what {
                     What::Learn(key) => {

@@ -22,7 +22,8 @@ impl Table {
         let Some(from) = self.groups.get(&old) else {
             return false;
         };
-        let quota = next_quota(&from.origin, &row.key.asked(), now.wall);
+        let learned = self.learned.contains_key(&id);
+        let quota = next_quota(&from.origin, &row.key.asked(), learned, now.wall);
         if from.quota.name == quota.name {
             return false;
         }
@@ -82,9 +83,9 @@ impl Table {
     }
 }
 
-/// What the next call for `key` is counted by, as of `now`.
-pub(super) fn next_quota(origin: &Origin, key: &RemoteKey, now: Timestamp) -> Quota {
+/// What the next call for `key` is counted by as of `now`, where something may have been `learned` for it.
+pub(super) fn next_quota(origin: &Origin, key: &RemoteKey, learned: bool, now: Timestamp) -> Quota {
     let provider = &origin.provider;
-    let detour = provider.detour(key, now);
+    let detour = provider.detour(key, learned, now);
     detour.map_or_else(|| provider.quota(), |detour| detour.quota)
 }

@@ -76,6 +76,15 @@ impl Lane {
     }
 }
 
+// === impl Link ===
+
+impl Link {
+    /// Whether a lane of the group has its turn to come.
+    pub fn is_ready(&self) -> bool {
+        self.ready.iter().any(Option::is_some)
+    }
+}
+
 // === impl Line ===
 
 impl Line {

@@ -4,6 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::row::GroupId;
 use super::table::Table;
 
@@ -44,13 +46,18 @@ impl Shares {
         let waits = |share: &Share| !share.waiting.is_empty() && share.admits(room);
         let shares = self.0.iter_mut().filter(|(_, share)| waits(share));
         let (namespace, share) = shares.min_by_key(|(_, share)| share.in_flight)?;
-        let later = share.waiting.range(GroupId(share.next)..).next();
-        let id = *later.or(share.waiting.first())?;
-        share.waiting.remove(&id);
-        share.next = id.0 + 1;
+        let id = share.release();
         let namespace = Arc::clone(namespace);
         self.drop_idle(&namespace);
-        Some(id)
+        id
+    }
+
+    /// A group to look at again, of a namespace that has nothing under way.
+    pub fn next_of_idle(&mut self, namespace: &Arc<str>) -> Option<GroupId> {
+        let share = self.0.get_mut(namespace);
+        let id = share.filter(|share| share.in_flight == 0)?.release();
+        self.drop_idle(namespace);
+        id
     }
 
     /// Whether something of the group waits for a call of its namespace to come back.
@@ -90,11 +97,34 @@ impl Share {
     fn admits(&self, room: usize) -> bool {
         self.in_flight == 0 || self.in_flight < room
     }
+
+    /// Takes out the waiting group whose turn it is.
+    fn release(&mut self) -> Option<GroupId> {
+        let later = self.waiting.range(GroupId(self.next)..).next();
+        let id = *later.or(self.waiting.first())?;
+        self.waiting.remove(&id);
+        self.next = id.0 + 1;
+        Some(id)
+    }
 }
 
 // === impl Table ===
 
 impl Table {
+    /// Lets a group go on that was held back for the sake of a namespace's calls, the last of which came
+    /// back: the hub may be too busy for long to look for it.
+    pub(super) fn let_go(&mut self, namespace: &Arc<str>, now: Instant) {
+        while let Some(id) = self.shares.next_of_idle(namespace) {
+            self.note(id, now);
+            let line = self.groups.get(&id).filter(|group| group.link.is_ready());
+            let line = line.and_then(|group| self.lines.get_mut(&group.line));
+            // One that has to wait for something else leaves the turn to the next.
+            if line.is_some_and(|line| line.budget.next(now) <= now) {
+                return;
+            }
+        }
+    }
+
     /// How many more batches may leave. A full hub still sends some, so that what waits for its last
     /// value gets it.
     pub(super) fn room(&self) -> usize {

@@ -162,7 +162,8 @@ impl Table {
             .readers
             .get(&reader)
             .map(|reader| Arc::clone(&reader.origin));
-        let quota = next_quota(origin.as_ref().unwrap_or(&need.origin), &need.key, now.wall);
+        let origin = origin.as_ref().unwrap_or(&need.origin);
+        let quota = next_quota(origin, &need.key, false, now.wall);
         let group_id = self.group_of(reader, quota, now.at);
         let id = RowId(self.fresh_id());
         let row = Row::new(group_id, KeptKey::new(need.key.clone()), digest);

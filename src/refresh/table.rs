@@ -357,21 +357,22 @@ impl Table {
             self.note_identity(origin.identity.id(), now.at);
         }
         self.note_with_others(group_id, now.at);
+        let learned = batch.iter().filter_map(|id| self.learned.remove(id)).min();
         let learns = match keys.as_slice() {
             [key] => origin
                 .provider
-                .detour(key, now.wall)
+                .detour(key, learned.is_some(), now.wall)
                 .is_some_and(|detour| detour.learns),
             _ => false,
         };
-        let earlier = batch.iter().filter_map(|id| self.learned.remove(id)).min();
         Some(Departure {
             group: group_id,
             origin,
             batch,
             keys,
             sent: now.at,
-            asked: earlier.unwrap_or(now.at),
+            // Only what was learned last bears on how old the value is.
+            asked: learned.filter(|_| !learns).unwrap_or(now.at),
             learns,
             namespace,
             probe,

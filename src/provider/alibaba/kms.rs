@@ -292,7 +292,7 @@ impl Provider for Kms {
         key.version.is_none() && key.stage.is_none() && name::is_plain(&key.key)
     }
 
-    fn action(&self, keys: &[RemoteKey]) -> &'static str {
+    fn action(&self, keys: &[RemoteKey], _: bool) -> &'static str {
         match keys {
             [_] => "GetSecretValue",
             _ => "BatchGetSecretValue",

@@ -166,7 +166,7 @@ impl Provider for Oos {
         key.version.is_none() && key.stage.is_none() && is_name(&key.key)
     }
 
-    fn action(&self, keys: &[RemoteKey]) -> &'static str {
+    fn action(&self, keys: &[RemoteKey], _: bool) -> &'static str {
         match keys {
             [_] => self.parameters.read_one(),
             _ => self.parameters.read_many(),

@@ -107,7 +107,7 @@ const ADVICE: &[(&str, &str)] = &[
         "the secret key is not that of the secret id, or a proxy changed the request",
     ),
     (
-        "UnsupportedRegion",
+        NO_REGION,
         "the service is not in this region, or not on this site",
     ),
 ];
@@ -132,6 +132,8 @@ const TOKEN_ADVICE: &[(&str, &str)] = &[
 pub const CLOCK: &str = "AuthFailure.SignatureExpire";
 /// The code that says, of whatever was asked, that there is no secret of the name.
 pub const NO_SECRET: &str = "ResourceNotFound.SecretNotExist";
+/// The code that says that the service is not in the region, or not on the site.
+pub const NO_REGION: &str = "UnsupportedRegion";
 
 /// Whether `code` is of the secret that was asked for, whatever its class: that the key which encrypts it does
 /// not work says nothing of the service.

@@ -1,10 +1,11 @@
 //! SSM: the secrets of one account in one region, each read by a call of its own.
 //!
-//! A reference without a version costs more than its read: what kind of secret it is is learned once, and
+//! A reference without a version costs more than its read: what kind of secret it is is learned once in a while, and
 //! of one whose versions people name, the newest is looked for before each read.
 
 mod answer;
 mod list;
+mod refusal;
 mod request;
 mod way;
 
@@ -106,7 +107,7 @@ impl Ssm {
         }
     }
 
-    /// What the next call for `key` is.
+    /// What the next call for `key` is, if nothing was learned for it just now.
     fn step(&self, key: &RemoteKey) -> Step {
         self.ways().step(key, self.edge.clock.now())
     }
@@ -134,7 +135,7 @@ impl Ssm {
                 let answer = self.gateway.signed(credentials, "DescribeSecret", &asked);
                 match answer.await.and_then(|answer: Metadata| answer.kind(name)) {
                     Ok(kind) => {
-                        self.ways().is_of(name, kind);
+                        self.ways().is_of(name, kind, now);
                         return Ok(());
                     }
                     Err(error) => (Caveat::KindHidden, error),
@@ -158,13 +159,14 @@ impl Ssm {
             Step::ReadVersion(..) | Step::ReadKeyPair => return Ok(()),
         };
         if error.class == Class::Denied && code::is_no_permission(error.code()) {
-            self.ways().is_hidden(name, caveat, now);
-            return Ok(());
+            let readable = self.ways().is_hidden(name, step, caveat, now);
+            return if readable {
+                Ok(())
+            } else {
+                Err(refusal::not_any_more(error))
+            };
         }
-        if error.class == Class::NotFound {
-            self.ways().forget(name);
-        }
-        Err(error)
+        Err(self.refused(name, error))
     }
 
     async fn one(&self, credentials: &Credentials, key: &RemoteKey) -> Answer {
@@ -198,7 +200,7 @@ impl Ssm {
         let answer = self.gateway.signed(credentials, "GetSecretValue", &asked);
         let answer = answer.await.and_then(|answer: Value| answer.read(&asked));
         if key.version.is_some() {
-            return answer.map_err(no_such_version);
+            return answer.map_err(refusal::no_such_version);
         }
         match answer.as_ref().map_err(|error| error.class) {
             Ok(_) | Err(Class::Denied) => self.ways().was_read(&key.key),
@@ -211,7 +213,7 @@ impl Ssm {
                 fetched.caveat = caveat;
                 Ok(fetched)
             }
-            Err(error) => Err(no_version_by_rule(error, caveat.is_some())),
+            Err(error) => Err(refusal::no_version_by_rule(error, caveat.is_some())),
         }
     }
 
@@ -223,13 +225,17 @@ impl Ssm {
             .gateway
             .signed(credentials, "GetSSHKeyPairValue", &asked);
         let answer = answer.await.and_then(|answer: KeyPair| answer.read());
-        if answer
-            .as_ref()
-            .is_err_and(|e| e.class == Class::NotFound || e.class == Class::Invalid)
-        {
-            self.ways().forget(&key.key);
+        answer.map_err(|error| self.refused(&key.key, error))
+    }
+
+    /// Takes in a refusal of a call that took the secret `name` for what is known of it.
+    fn refused(&self, name: &str, error: CallError) -> CallError {
+        match error.class {
+            Class::NotFound if error.code() == code::NO_SECRET => self.ways().forget(name),
+            Class::NotFound | Class::Invalid => self.ways().doubt(name),
+            _ => {}
         }
-        answer
+        refusal::not_as_it_was(error)
     }
 }
 
@@ -256,8 +262,13 @@ impl Provider for Ssm {
         self.quota_of(READS)
     }
 
-    fn detour(&self, key: &RemoteKey, now: Timestamp) -> Option<Detour> {
-        let (quota, learns) = match self.ways().step(key, now) {
+    fn detour(&self, key: &RemoteKey, learned: bool, now: Timestamp) -> Option<Detour> {
+        let step = if learned {
+            self.read_step(key)
+        } else {
+            self.ways().step(key, now)
+        };
+        let (quota, learns) = match step {
             Step::ReadVersion(..) => return None,
             Step::ReadKeyPair => (KEY_PAIRS, false),
             Step::Describe => (DESCRIPTIONS, true),
@@ -290,8 +301,15 @@ impl Provider for Ssm {
         false
     }
 
-    fn action(&self, keys: &[RemoteKey]) -> &'static str {
-        match keys.first().map(|key| self.step(key)) {
+    fn action(&self, keys: &[RemoteKey], learns: bool) -> &'static str {
+        let step = |key| {
+            if learns {
+                self.step(key)
+            } else {
+                self.read_step(key)
+            }
+        };
+        match keys.first().map(step) {
             Some(Step::Describe) => "DescribeSecret",
             Some(Step::FindNewest) => "ListSecretVersionIds",
             Some(Step::ReadKeyPair) => "GetSSHKeyPairValue",
@@ -335,36 +353,6 @@ impl Provider for Ssm {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
         async move { self.sts.caller(credentials).await.map(drop) }.boxed()
     }
-}
-
-/// What a refused read of a version means that the reference itself names. Which code an unknown version
-/// has is not documented; any that may be it says that there is no such version, and may change.
-fn no_such_version(error: CallError) -> CallError {
-    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
-    if !unknown || error.code() == code::NO_SECRET {
-        return error;
-    }
-    error.into_class(Class::NotFound).with_detail(Detail::Fixed(
-        "there is no such version; see remoteRef.version and the secret's versions",
-    ))
-}
-
-/// What a refused read of a version means that the reference does not name. Only that there is no such
-/// secret may say that it is gone.
-fn no_version_by_rule(error: CallError, hidden: bool) -> CallError {
-    let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
-    if !unknown || error.code() == code::NO_SECRET {
-        return error;
-    }
-    if hidden {
-        return error.into_class(Class::Denied).with_detail(Detail::Fixed(
-            "the secret has no version SSM_Current, and which versions it has may not be asked: allow \
-             ssm:DescribeSecret and ssm:ListSecretVersionIds, or name a version",
-        ));
-    }
-    error.into_class(Class::Protocol).with_detail(Detail::Fixed(
-        "the version that is the newest, or current, cannot be read; it may have been deleted just now",
-    ))
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl Provider for Cloud {
         key.version.is_none()
     }
 
-    fn action(&self, _: &[RemoteKey]) -> &'static str {
+    fn action(&self, _: &[RemoteKey], _: bool) -> &'static str {
         "Get"
     }
 

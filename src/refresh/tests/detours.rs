@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
+use super::super::table::Now;
 use super::stepwise::{DESCRIBE, NEWEST, PAIR, READ, Stepwise};
 use super::world::*;
 use super::*;
@@ -156,6 +157,75 @@ async fn a_person_who_asks_gets_the_version_that_is_the_newest_then() {
     *cloud.version.lock().unwrap() = 2;
     let answers = world.collect(&object("o"), anew(2)).await;
     assert_eq!(texts(&answers), ["c-1 Some(2)"]);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_was_found_is_read_however_long_that_had_to_wait() {
+    let world = World::new();
+    let cloud = Stepwise::new(world.start);
+    let origin = world.origin_at(cloud.clone(), "id");
+    for name in names("m", 9_000) {
+        let mut pinned = need(&origin, &name, HOUR);
+        pinned.key.version = Some("v1".to_owned());
+        world.hub.subscribe(&object(&name), vec![pinned]);
+        let _ = world.hub.join(&object(&name), Join::default());
+    }
+    crowd(&world, &origin, &names("c", 1), HOUR);
+    // 150 s of reads wait before the one of the version.
+    world.pass(SECOND * 160).await;
+    let calls = counts(&cloud.take_calls());
+    let expected = [("describe", 1), ("newest", 1), ("read", 9_001)];
+    assert_eq!(calls, BTreeMap::from(expected));
+    let answers = world.collect(&object("c-0"), Join::default()).await;
+    assert_eq!(texts(&answers), ["c-0 Some(1)"]);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_old_a_version_is_counts_and_not_how_long_its_kind_is_known() {
+    let world = World::new();
+    let cloud = Stepwise::new(world.start);
+    *cloud.latency.lock().unwrap() = SECOND;
+    let origin = world.origin_at(cloud.clone(), "id");
+    crowd(&world, &origin, &names("c", 1), HOUR);
+    world.pass(SECOND / 2).await;
+    // While the kind is asked for, somebody wants what is there from now on.
+    let anew = Join {
+        anew: Some(1),
+        retry: false,
+    };
+    world.collect(&object("c-0"), anew).await;
+    let expected = [("describe", 1), ("newest", 1), ("read", 1)];
+    assert_eq!(counts(&cloud.take_calls()), BTreeMap::from(expected));
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_before_the_read_leaves_nothing_learned_for_it() {
+    let world = World::new();
+    let cloud = Stepwise::new(world.start);
+    let origin = world.origin_at(cloud.clone(), "id");
+    let mut slow = need(&origin, "c-0", HOUR);
+    slow.limits.per_second = Some(1);
+    world.hub.subscribe(&object("o"), vec![slow]);
+    let _ = world.hub.join(&object("o"), Join::default());
+    let waits = || world.hub.lock().learned.keys().next().copied();
+    let mut row = None;
+    for _ in 0..1_000 {
+        world.pass(Duration::from_millis(5)).await;
+        row = waits();
+        if row.is_some() {
+            break;
+        }
+    }
+    let error = Arc::new(CallError::new(Class::Unavailable, "Scripted"));
+    let now = Now {
+        wall: world.wall(),
+        at: Instant::now(),
+    };
+    world.hub.lock().blame(row.unwrap(), &error, now.at, now);
+    assert_eq!(waits(), None);
     world.hub.check();
 }
 

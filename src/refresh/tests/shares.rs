@@ -116,6 +116,33 @@ async fn a_tenant_whose_calls_hang_leaves_as_much_room_as_it_takes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_its_own_tenants_call_leaves_after_it_however_busy_others_are() {
+    let world = World::with(Limits {
+        in_flight: 2,
+        ..Limits::default()
+    });
+    let call = |name: &str, namespace: &str, count: usize| {
+        let cloud = world.cloud(name);
+        let origin = world.origin_as(&cloud, name);
+        for n in 0..count {
+            let mut need = need(&origin, &format!("k{n}"), HOUR);
+            need.key.version = Some("1".to_owned());
+            joins(&world, namespace, &format!("{name}-{n}"), vec![need]);
+        }
+        cloud
+    };
+    call("first", "few", 1);
+    let second = call("second", "few", 1);
+    // 20 s of calls, at two at a time.
+    for n in 0..40 {
+        call(&format!("other{n}"), &format!("ns{n}"), 50);
+    }
+    world.pass(SECOND).await;
+    assert_eq!(second.take_calls().len(), 1);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tenants_thousands_of_stores_stand_before_nobody() {
     let world = World::new();
     for n in 0..2_000 {

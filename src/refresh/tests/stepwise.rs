@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::world::MINUTE;
 use super::*;
 use crate::credential::Credentials;
 use crate::provider::{
@@ -28,7 +29,8 @@ pub struct Stepwise {
     start: Instant,
     pub latency: Mutex<Duration>,
     known: Mutex<HashSet<String>>,
-    newest: Mutex<HashMap<String, u32>>,
+    /// The newest versions that were found and not read yet, and when.
+    newest: Mutex<HashMap<String, (u32, Instant)>>,
     /// The version that is the newest of every key.
     pub version: Mutex<u32>,
     /// An error that every call of this action meets.
@@ -57,15 +59,19 @@ impl Stepwise {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
-    fn next(&self, key: &RemoteKey) -> (&'static str, u32) {
+    /// The next call, where a version that was found longer than a minute ago counts if it was `learned`.
+    fn next(&self, key: &RemoteKey, learned: bool) -> (&'static str, u32) {
         let name = &key.key;
+        let lasts = |found: &(u32, Instant)| learned || found.1.elapsed() < MINUTE;
         if key.version.is_some() {
             READ
         } else if !self.known.lock().unwrap().contains(name) {
             DESCRIBE
         } else if name.starts_with("p-") {
             PAIR
-        } else if name.starts_with("c-") && !self.newest.lock().unwrap().contains_key(name) {
+        } else if name.starts_with("c-")
+            && !self.newest.lock().unwrap().get(name).is_some_and(lasts)
+        {
             NEWEST
         } else {
             READ
@@ -113,8 +119,8 @@ impl Provider for Stepwise {
         quota(READ)
     }
 
-    fn detour(&self, key: &RemoteKey, _: Timestamp) -> Option<Detour> {
-        let next = self.next(key);
+    fn detour(&self, key: &RemoteKey, learned: bool, _: Timestamp) -> Option<Detour> {
+        let next = self.next(key, learned);
         (next != READ).then(|| Detour {
             quota: quota(next),
             learns: next != PAIR,
@@ -127,13 +133,14 @@ impl Provider for Stepwise {
         key: &'a RemoteKey,
     ) -> BoxFuture<'a, Result<(), CallError>> {
         async move {
-            let next = self.next(key);
+            let next = self.next(key, false);
             self.call(next.0).await?;
             if next == DESCRIBE {
                 self.known.lock().unwrap().insert(key.key.clone());
             } else {
                 let version = *self.version.lock().unwrap();
-                self.newest.lock().unwrap().insert(key.key.clone(), version);
+                let found = (version, Instant::now());
+                self.newest.lock().unwrap().insert(key.key.clone(), found);
             }
             Ok(())
         }
@@ -144,8 +151,8 @@ impl Provider for Stepwise {
         false
     }
 
-    fn action(&self, keys: &[RemoteKey]) -> &'static str {
-        self.next(&keys[0]).0
+    fn action(&self, keys: &[RemoteKey], learns: bool) -> &'static str {
+        self.next(&keys[0], !learns).0
     }
 
     fn fetch<'a>(
@@ -153,11 +160,12 @@ impl Provider for Stepwise {
         _: &'a Credentials,
         keys: &'a [RemoteKey],
     ) -> BoxFuture<'a, Result<Vec<Answer>, CallError>> {
-        let next = self.next(&keys[0]);
+        let next = self.next(&keys[0], true);
         assert!(next == READ || next == PAIR, "{} before it is read", next.0);
         async move {
             self.call(next.0).await?;
-            let version = self.newest.lock().unwrap().remove(&keys[0].key);
+            let found = self.newest.lock().unwrap().remove(&keys[0].key);
+            let version = found.map(|(version, _)| version);
             let text = format!("{} {version:?}", keys[0].key);
             Ok(vec![Ok(Fetched::new(SecretBytes::from(text), None))])
         }

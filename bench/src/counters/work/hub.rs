@@ -69,7 +69,7 @@ impl Provider for Cloud {
         true
     }
 
-    fn action(&self, _: &[RemoteKey]) -> &'static str {
+    fn action(&self, _: &[RemoteKey], _: bool) -> &'static str {
         "BatchGetSecretValue"
     }
 

@@ -12,6 +12,8 @@ use crate::provider::{CallError, Class, Detail, Listed, RemoteKey, Selection};
 const PAGE: usize = 100;
 /// The most pages of one type that are read: a region has at most 1,000 secrets.
 const MOST_PAGES: usize = 100;
+/// How often a list is begun that changes while it is read.
+const MOST_TRIES: usize = 3;
 /// The types, of which a call lists one only: custom, database, SSH key, cloud API key, Redis.
 const TYPES: std::ops::RangeInclusive<u8> = 0..=4;
 
@@ -52,6 +54,15 @@ struct Secret {
     secret_name: String,
 }
 
+/// A list of one type, of names that begin with `path` and have the tag.
+struct Query<'a> {
+    gateway: &'a Gateway,
+    credentials: &'a Credentials,
+    path: &'a str,
+    tag: Option<(&'a String, &'a String)>,
+    secret_type: u8,
+}
+
 /// Names the secrets that meet `selection`. Its answer does not repeat tags, and how it joins several is
 /// not documented, so each is asked about by itself. Names are filtered again, for how it takes them is not
 /// documented either.
@@ -69,7 +80,14 @@ pub(super) async fn list(
     for tag in tags {
         let mut names = Vec::new();
         for secret_type in TYPES {
-            names.extend(pages(gateway, credentials, path, tag, secret_type).await?);
+            let query = Query {
+                gateway,
+                credentials,
+                path,
+                tag,
+                secret_type,
+            };
+            names.extend(query.names().await?);
         }
         let mut seen: HashSet<String> = HashSet::new();
         names.retain(|name| name.starts_with(path) && seen.insert(name.clone()));
@@ -85,50 +103,65 @@ pub(super) async fn list(
     Ok(found.into_iter().flatten().map(listed).collect())
 }
 
-/// All pages of one type. A list of which something was deleted meanwhile could lose a name: then it
-/// counts as failed, and the next try begins afresh.
-async fn pages(
-    gateway: &Gateway,
-    credentials: &Credentials,
-    path: &str,
-    tag: Option<(&String, &String)>,
-    secret_type: u8,
-) -> Result<Vec<String>, CallError> {
-    let mut found = Vec::new();
-    let mut total = None;
-    for _ in 0..MOST_PAGES {
+// === impl Query ===
+
+impl Query<'_> {
+    /// All names. Where the list changed so that one could be lost, it is read from its beginning.
+    async fn names(&self) -> Result<Vec<String>, CallError> {
+        for _ in 0..MOST_TRIES {
+            if let Some(names) = self.names_once().await? {
+                return Ok(names);
+            }
+        }
+        let detail = Detail::Fixed("secrets were deleted while they were listed");
+        Err(CallError::new(Class::Unavailable, "ListChanged").with_detail(detail))
+    }
+
+    /// All names, or None, if something was deleted meanwhile: then what comes after has moved. So each page
+    /// begins with the last name of the one before.
+    async fn names_once(&self) -> Result<Option<Vec<String>>, CallError> {
+        let mut found: Vec<String> = Vec::new();
+        let mut total = 0;
+        for _ in 0..MOST_PAGES {
+            let page = self.page(found.len().saturating_sub(1)).await?;
+            let secrets = page.secret_metadatas.unwrap_or_default();
+            let mut names = secrets.into_iter().map(|secret| secret.secret_name);
+            let last = found.last();
+            if total > page.total_count || last.is_some() && last != names.next().as_ref() {
+                return Ok(None);
+            }
+            total = page.total_count;
+            let before = found.len();
+            found.extend(names);
+            if found.len() >= total {
+                return Ok(Some(found));
+            }
+            if found.len() == before {
+                let error = CallError::new(Class::Protocol, "IncompleteList");
+                return Err(error.with_request_id(page.request_id.as_deref()));
+            }
+        }
+        let detail = Detail::Fixed("there are more than 9900 secrets of one type");
+        Err(CallError::new(Class::Invalid, "ListTooLong").with_detail(detail))
+    }
+
+    async fn page(&self, offset: usize) -> Result<Page, CallError> {
         let request = Request {
-            offset: found.len(),
+            offset,
             limit: PAGE,
             order_type: 1,
-            secret_type,
-            search_secret_name: Some(path).filter(|path| !path.is_empty()),
-            tag_filters: tag.map(|(tag_key, value)| {
+            secret_type: self.secret_type,
+            search_secret_name: Some(self.path).filter(|path| !path.is_empty()),
+            tag_filters: self.tag.map(|(tag_key, value)| {
                 [Filter {
                     tag_key,
                     tag_value: [value],
                 }]
             }),
         };
-        let page: Page = gateway.signed(credentials, "ListSecrets", &request).await?;
-        let request_id = page.request_id.as_deref();
-        if total.is_some_and(|total| total > page.total_count) {
-            let detail = Detail::Fixed("secrets were deleted while they were listed");
-            let error = CallError::new(Class::Unavailable, "ListChanged").with_detail(detail);
-            return Err(error.with_request_id(request_id));
-        }
-        total = Some(page.total_count);
-        let secrets = page.secret_metadatas.unwrap_or_default();
-        let empty = secrets.is_empty();
-        found.extend(secrets.into_iter().map(|secret| secret.secret_name));
-        if found.len() >= page.total_count {
-            return Ok(found);
-        }
-        if empty {
-            let error = CallError::new(Class::Protocol, "IncompleteList");
-            return Err(error.with_request_id(request_id));
-        }
+        let answer = self
+            .gateway
+            .signed(self.credentials, "ListSecrets", &request);
+        answer.await
     }
-    let detail = Detail::Fixed("there are more than 10000 secrets of one type");
-    Err(CallError::new(Class::Invalid, "ListTooLong").with_detail(detail))
 }

@@ -161,3 +161,25 @@ async fn what_a_read_has_to_learn_first_is_counted_as_more_calls() {
     gate.read(&db()).await.unwrap();
     assert_eq!((gate.calls().len(), gate.ssm.take_more_calls()), (2, 0));
 }
+
+#[tokio::test]
+async fn who_may_not_list_versions_any_more_gets_no_older_one() {
+    let gate = Gate::start().await;
+    gate.say("DescribeSecret", json!({"SecretType": 0}));
+    gate.say(
+        "ListSecretVersionIds",
+        listing(&[("v3", 3), ("SSM_Current", 1)]),
+    );
+    assert_eq!(gate.read(&db()).await.unwrap().0, "value of v3");
+    let denied = "UnauthorizedOperation";
+    gate.say("ListSecretVersionIds", refusal(denied));
+    gate.calls();
+    for _ in 0..2 {
+        let error = gate.read(&db()).await.unwrap_err();
+        assert_eq!((error.class, error.code()), (Class::Denied, denied));
+        assert!(error.to_string().contains("any more"), "{error}");
+    }
+    assert_eq!(gate.calls(), ["ListSecretVersionIds"; 2]);
+    gate.say("ListSecretVersionIds", listing(&[("v4", 4)]));
+    assert_eq!(gate.read(&db()).await.unwrap().0, "value of v4");
+}
