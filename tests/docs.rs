@@ -29,6 +29,7 @@ const OTHER_FLAGS: &[&str] = &[
     "embed-certs",
     "flatten",
     "for",
+    "force-conflicts",
     "local",
     "minify",
     "overwrite",
