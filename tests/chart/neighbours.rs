@@ -12,9 +12,9 @@ use super::helm::{Helm, Said};
 use super::lifecycle::earlier;
 use super::release::{HOME, install};
 
-const EXAMPLES: [&str; 3] = ["rrsa", "kms", "ssm"];
+const EXAMPLES: [&str; 4] = ["rrsa", "kms", "ssm", "two-clouds"];
 /// The namespaces of the examples, and the ServiceAccounts in them, which have the same names.
-const ACCOUNTS: [&str; 3] = ["shop", "pay", "ledger"];
+const ACCOUNTS: [&str; 4] = ["shop", "pay", "ledger", "till"];
 
 /// The Roles and RoleBindings of the examples.
 async fn permissions(kubectl: &Kubectl) -> Vec<Value> {
