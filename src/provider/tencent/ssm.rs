@@ -24,7 +24,7 @@ use crate::credential::Credentials;
 use crate::provider::endpoint::{Endpoint, EndpointPolicy, Network};
 use crate::provider::{
     Address, Answer, CallError, Capabilities, Caveat, Class, ConfigError, Detail, Detour, Edge,
-    Listed, Notice, Provider, Quota, RemoteKey, Selection,
+    Listed, Name, Notice, Provider, Quota, RemoteKey, Selection,
 };
 
 /// The SSM API.
@@ -170,9 +170,13 @@ impl Ssm {
                 Step::Describe | Step::FindNewest => {
                     self.learn_by(credentials, &key.key, &step).await?;
                 }
-                Step::ReadKeyPair => return self.key_pair(credentials, key).await,
+                Step::ReadKeyPair => {
+                    let answer = self.key_pair(credentials, key).await;
+                    return answer.map_err(|error| naming(error, "ssm:GetSSHKeyPairValue"));
+                }
                 Step::ReadVersion(version, caveat) => {
-                    return self.version(credentials, key, &version, caveat).await;
+                    let answer = self.version(credentials, key, &version, caveat).await;
+                    return answer.map_err(|error| naming(error, "ssm:GetSecretValue"));
                 }
             }
         }
@@ -332,6 +336,17 @@ impl Provider for Ssm {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> BoxFuture<'a, Result<(), CallError>> {
         async move { self.sts.caller(credentials).await.map(drop) }.boxed()
     }
+}
+
+/// The same error, which names the action that the policy does not allow: the gateway says no more than that.
+fn naming(error: CallError, action: &'static str) -> CallError {
+    if !code::is_no_permission(error.code()) {
+        return error;
+    }
+    error.with_detail(Detail::Named(
+        "the identity's policy does not allow, of this secret in the store's region,",
+        Name::new(action),
+    ))
 }
 
 /// What a refused read of a version means that the reference itself names. Which code an unknown version
