@@ -120,6 +120,17 @@ async fn the_program_starts_with_the_example_and_obeys_its_admin_api() {
 }
 
 #[tokio::test]
+async fn a_method_that_an_admin_operation_does_not_have_is_refused_in_words() {
+    let program = Program::start();
+    for operation in ["faults", "tencent/clock", "ledger"] {
+        let url = format!("{}/_sim/{operation}", program.url);
+        let answer = reqwest::Client::new().patch(url).send().await.unwrap();
+        assert_eq!(answer.status(), 405, "{operation}");
+        assert!(answer.text().await.unwrap().contains("other methods"));
+    }
+}
+
+#[tokio::test]
 async fn secrets_trust_and_metadata_are_changed_from_another_process() {
     let program = Program::start();
     let admin = Admin::new(&program.url).unwrap();
