@@ -36,8 +36,10 @@ pub fn exactly_one() -> String {
 /// Alibaba Cloud OOS Parameter Store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::no_lettered_zone())]
 pub struct OosSpec {
-    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    /// The region's id, such as cn-hangzhou, and not one of its zones (cn-hangzhou-b); at most 32
+    /// characters.
     #[schemars(
         length(min = 1, max = 32),
         regex(pattern = validation::REGION)
@@ -91,9 +93,13 @@ pub enum Parameters {
 /// Alibaba Cloud KMS Secrets Manager: the shared gateway of a region, or a dedicated instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = validation::other_regions())]
+#[x_kube(
+    validation = validation::other_regions(),
+    validation = validation::no_lettered_zone()
+)]
 pub struct KmsSpec {
-    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    /// The region's id, such as cn-hangzhou, and not one of its zones (cn-hangzhou-b); at most 32
+    /// characters.
     #[schemars(
         length(min = 1, max = 32),
         regex(pattern = validation::REGION)
@@ -130,6 +136,7 @@ pub struct KmsSpec {
 /// Another region of a KMS store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::no_lettered_zone())]
 pub struct KmsFailoverSpec {
     /// The region's id, such as cn-shanghai, at most 32 characters.
     #[schemars(
@@ -185,7 +192,7 @@ pub struct KmsInstanceSpec {
 /// Tencent Cloud Secrets Manager (SSM).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = validation::no_zone())]
+#[x_kube(validation = validation::no_numbered_zone())]
 pub struct SsmSpec {
     /// The id of the region that keeps the secrets, such as ap-guangzhou, and not one of its zones
     /// (ap-guangzhou-3); at most 32 characters.
