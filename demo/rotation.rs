@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::failure::{Failure, Result};
 use crate::scene::{
-    ACCOUNT, BOOKS, LEDGER, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, annotation, password,
+    ACCOUNT, NAMESPACE, OBJECT, PAY, REGISTER, SECRET, SOON, Scene, TILL, annotation, password,
     stamp, value_of,
 };
 use crate::tell::{duration, text};
@@ -20,7 +20,7 @@ use crate::wait::seen;
 /// The secret of KMS behind the example, an account of a database.
 const REMOTE_ACCOUNT: &str = "pay/rds/orders";
 /// The secret of SSM behind the example of two clouds, whose versions people name.
-const REMOTE_KEY: &str = "ledger-signing-key";
+const REMOTE_KEY: &str = "till-signing-key";
 
 // === impl Scene ===
 
@@ -86,9 +86,9 @@ impl Scene {
 
     /// Somebody adds a version to a secret of Tencent Cloud: it is the newest, and therefore read.
     pub async fn add_version(&self) -> Result<()> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), LEDGER);
-        let before = secrets.get(BOOKS).await?;
-        let value = format!("demo-ledger-key-{}", stamp());
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), TILL);
+        let before = secrets.get(REGISTER).await?;
+        let value = format!("demo-till-key-{}", stamp());
         let version = Version::text("2026-02", &value);
         self.cloud
             .tencent()
@@ -101,8 +101,8 @@ impl Scene {
         let changed = |secret: Option<&Secret>| {
             secret.is_some_and(|secret| value_of(secret, "signing-key") == Some(value.as_bytes()))
         };
-        let took = self.asked((LEDGER, BOOKS, BOOKS), changed).await?;
-        let after = secrets.get(BOOKS).await?;
+        let took = self.asked((TILL, REGISTER, REGISTER), changed).await?;
+        let after = secrets.get(REGISTER).await?;
         let others = ["password", "webhook-token", "currency"];
         let same = others
             .iter()
@@ -113,7 +113,7 @@ impl Scene {
             ));
         }
         text(&format!(
-            "\nThe Secret {LEDGER}/{BOOKS} held its value {} after the annotation; what is of Alibaba Cloud beside it is as it was.",
+            "\nThe Secret {TILL}/{REGISTER} held its value {} after the annotation; what is of Alibaba Cloud beside it is as it was.",
             duration(took)
         ));
         Ok(())

@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kubectl::Kubectl;
-use crate::scene::{ACCOUNT, BOOKS, LEDGER, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, stamp};
+use crate::scene::{
+    ACCOUNT, BOOKS, LEDGER, NAMESPACE, OBJECT, PAY, REGISTER, SECRET, SOON, Scene, TILL, stamp,
+};
 use crate::stage::{self, HOME, SEED, Stage};
 use crate::tell::{self, command, duration, output, step, text};
 use crate::wait::seen;
 
 /// The folders of the examples.
-const EXAMPLES: [&str; 4] = ["rrsa", "kms", "ssm", "access-key"];
+const EXAMPLES: [&str; 5] = ["rrsa", "kms", "ssm", "two-clouds", "access-key"];
 
 /// Tells it all.
 pub async fn tell(stage: &mut Stage, keep: bool) -> Result<()> {
@@ -96,7 +98,7 @@ impl Scene {
         text(
             "which is neither https nor a host of either cloud; a real installation never has that flag.",
         );
-        for folder in ["rrsa", "kms", "ssm"] {
+        for folder in ["rrsa", "kms", "ssm", "two-clouds"] {
             let files = format!(
                 "apply -f examples/{folder}/namespace.yaml -f examples/{folder}/serviceaccount.yaml"
             );
@@ -112,11 +114,11 @@ impl Scene {
         if let Some(program) = stage.program("operator") {
             output(&program.last_lines(3));
         }
-        for namespace in [NAMESPACE, PAY, LEDGER] {
+        for namespace in [NAMESPACE, PAY, LEDGER, TILL] {
             account.grant_tokens(namespace, &[namespace]).await?;
         }
         text(
-            "\nIt may request tokens of three ServiceAccounts, shop/shop, pay/pay and ledger/ledger, which stores below name.",
+            "\nIt may request tokens of four ServiceAccounts, shop/shop, pay/pay, ledger/ledger and till/till, which stores below name.",
         );
         Ok(url)
     }
@@ -167,19 +169,20 @@ impl Scene {
         self.wait_fresh("cart", "signing-keys").await?;
         self.wait_fresh(PAY, ACCOUNT).await?;
         self.wait_fresh(LEDGER, BOOKS).await?;
+        self.wait_fresh(TILL, REGISTER).await?;
         self.wait_fresh(NAMESPACE, OBJECT).await?;
         text(&format!(
-            "The others are there too; {PAY}/{ACCOUNT} is read from KMS, and {LEDGER}/{BOOKS} from two clouds: SSM of"
+            "The others are there too; {PAY}/{ACCOUNT} is read from KMS, {LEDGER}/{BOOKS} from SSM of Tencent Cloud, and"
         ));
-        text("Tencent Cloud, OOS and KMS of Alibaba Cloud, each with a role of its own.");
+        text(&format!(
+            "{TILL}/{REGISTER} from two clouds: from SSM, and from OOS and KMS of Alibaba Cloud, as a role in each."
+        ));
         Ok(())
     }
 
     /// The access key that the second example reads with; the first one needs none.
     async fn access_key(&self) -> Result<()> {
-        text(
-            "The example access-key needs a key in a Secret. The others, rrsa, kms and ssm, need no key at all.",
-        );
+        text("The example access-key needs a key in a Secret. The others need no key at all.");
         command(
             "kubectl -n cart create secret generic oos-access-key --from-literal=id=ID --from-literal=secret=SECRET",
         );
@@ -223,9 +226,15 @@ impl Scene {
     async fn show(&self, stage: &Stage) -> Result<()> {
         self.kubectl.show("get xcs,xstore,cxstore -A").await?;
         text(
-            "\nThe Secrets' keys and their lengths, of OOS, of KMS, and of both beside SSM; values are never shown:",
+            "\nThe Secrets' keys and their lengths, of OOS, of KMS, of SSM, and of all of them; values are never shown:",
         );
-        for (namespace, secret) in [(NAMESPACE, SECRET), (PAY, ACCOUNT), (LEDGER, BOOKS)] {
+        let shown = [
+            (NAMESPACE, SECRET),
+            (PAY, ACCOUNT),
+            (LEDGER, BOOKS),
+            (TILL, REGISTER),
+        ];
+        for (namespace, secret) in shown {
             self.kubectl
                 .show(&format!("-n {namespace} describe secret {secret}"))
                 .await?;

@@ -29,6 +29,7 @@ const OTHER_FLAGS: &[&str] = &[
     "embed-certs",
     "flatten",
     "for",
+    "force-conflicts",
     "local",
     "minify",
     "overwrite",
@@ -205,22 +206,25 @@ fn the_permissions_in_the_pages_are_those_of_the_chart() {
 }
 
 #[test]
-fn the_first_secret_of_the_readme_is_the_example() {
-    let shown = manifests(&page("README.md"));
-    for name in [
+fn a_first_secret_on_a_page_is_the_example() {
+    let files = [
         "namespace",
         "serviceaccount",
         "role",
         "rolebinding",
         "store",
         "secret",
-    ] {
-        let mut example: Value =
-            serde_saphyr::from_str(&page(&format!("examples/rrsa/{name}.yaml"))).unwrap();
-        if name == "store" {
-            example["spec"]["provider"]["oos"]["network"] = json!("Vpc");
+    ];
+    for (shown, folder) in [("README.md", "rrsa"), ("docs/ssm.md", "ssm")] {
+        let shown = manifests(&page(shown));
+        for name in files {
+            let path = format!("examples/{folder}/{name}.yaml");
+            let mut example: Value = serde_saphyr::from_str(&page(&path)).unwrap();
+            if path == "examples/rrsa/store.yaml" {
+                example["spec"]["provider"]["oos"]["network"] = json!("Vpc");
+            }
+            assert!(shown.contains(&example), "{path}");
         }
-        assert!(shown.contains(&example), "examples/rrsa/{name}.yaml");
     }
 }
 

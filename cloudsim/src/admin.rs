@@ -139,6 +139,12 @@ pub(crate) fn router() -> Router<Arc<Cloud>> {
         .route("/faults/{id}", delete(clear_fault))
         .route("/ledger", get(ledger))
         .route("/ledger/reset", post(reset_ledger))
+        .method_not_allowed_fallback(|| async {
+            Refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this admin operation has other methods: see its row in README.md".to_owned(),
+            )
+        })
         .fallback(|| async {
             Refused(
                 StatusCode::NOT_FOUND,

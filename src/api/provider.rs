@@ -44,8 +44,10 @@ pub const TENCENT: [&str; 1] = ["ssm"];
 /// Alibaba Cloud OOS Parameter Store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::no_lettered_zone())]
 pub struct OosSpec {
-    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    /// The region's id, such as cn-hangzhou, and not one of its zones (cn-hangzhou-b); at most 32
+    /// characters.
     #[schemars(
         length(min = 1, max = 32),
         regex(pattern = validation::REGION)
@@ -99,9 +101,13 @@ pub enum Parameters {
 /// Alibaba Cloud KMS Secrets Manager: the shared gateway of a region, or a dedicated instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = validation::other_regions())]
+#[x_kube(
+    validation = validation::other_regions(),
+    validation = validation::no_lettered_zone()
+)]
 pub struct KmsSpec {
-    /// The region's id, such as cn-hangzhou, at most 32 characters.
+    /// The region's id, such as cn-hangzhou, and not one of its zones (cn-hangzhou-b); at most 32
+    /// characters.
     #[schemars(
         length(min = 1, max = 32),
         regex(pattern = validation::REGION)
@@ -138,6 +144,7 @@ pub struct KmsSpec {
 /// Another region of a KMS store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::no_lettered_zone())]
 pub struct KmsFailoverSpec {
     /// The region's id, such as cn-shanghai, at most 32 characters.
     #[schemars(
@@ -193,7 +200,7 @@ pub struct KmsInstanceSpec {
 /// Tencent Cloud Secrets Manager (SSM).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = validation::no_zone())]
+#[x_kube(validation = validation::no_numbered_zone())]
 pub struct SsmSpec {
     /// The id of the region that keeps the secrets, such as ap-guangzhou, and not one of its zones
     /// (ap-guangzhou-3); at most 32 characters.

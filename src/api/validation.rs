@@ -102,10 +102,22 @@ pub fn one_provider() -> Rule {
 }
 
 /// On an SSM store: its region is none of the region's zones, which are numbered.
-pub fn no_zone() -> Rule {
+pub fn no_numbered_zone() -> Rule {
     Rule::new("!self.region.matches('-[0-9]+$')")
         .message(Message::Expression(
             "self.region + ' is a zone: its region is ' + self.region.substring(0, self.region.lastIndexOf('-'))".to_owned(),
+        ))
+        .field_path(".region")
+}
+
+/// On a store of Alibaba Cloud, and on its other regions: none is a zone, which has a letter after the region's name
+/// (cn-hangzhou-b) or number (ap-southeast-1a). No region's id ends like that.
+pub fn no_lettered_zone() -> Rule {
+    Rule::new("!self.region.matches('(-|[0-9])[a-z]$')")
+        .message(Message::Expression(
+            "self.region + ' is a zone: its region is ' + \
+             self.region.substring(0, self.region.size() - (self.region.matches('-[a-z]$') ? 2 : 1))"
+                .to_owned(),
         ))
         .field_path(".region")
 }

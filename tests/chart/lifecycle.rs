@@ -17,7 +17,7 @@ const DEFINITION: &str = "externalcloudsecrets.cloudsecrets.dev";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// A chart of an earlier version, whose objects had no `suspend` yet.
-fn earlier(dir: &TempDir) -> std::path::PathBuf {
+pub fn earlier(dir: &TempDir) -> std::path::PathBuf {
     let chart = copy_of_chart(dir.path());
     let version = read(&chart.join("Chart.yaml")).replace("version: 0.1.0", "version: 0.0.9");
     std::fs::write(chart.join("Chart.yaml"), version).unwrap();

@@ -15,6 +15,7 @@ mod generated;
 mod golden;
 mod helm;
 mod lifecycle;
+mod neighbours;
 mod policies;
 mod readme;
 mod release;
@@ -29,6 +30,7 @@ mod end_to_end {
     pub mod actions;
     pub mod cloud;
     pub mod grants;
+    pub mod kubectl;
     pub mod operator;
     pub mod roles;
     pub mod scene;

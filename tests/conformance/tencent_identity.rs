@@ -232,7 +232,7 @@ async fn every_refused_exchange_has_its_class_and_code_and_names_the_role() {
         ),
         (
             |r| r.provider.push('2'),
-            Invalid,
+            Denied,
             "InvalidParameter.ParamError",
             role,
         ),
@@ -244,7 +244,7 @@ async fn every_refused_exchange_has_its_class_and_code_and_names_the_role() {
         ),
         (
             |r| r.session_name = "a b".to_owned(),
-            Invalid,
+            Denied,
             "InvalidParameter.ParamError",
             "sessionName",
         ),
@@ -256,7 +256,7 @@ async fn every_refused_exchange_has_its_class_and_code_and_names_the_role() {
         ),
         (
             |r| r.role_arn = "qcs::cam::uin/x:roleName/shop".to_owned(),
-            Invalid,
+            Denied,
             "InvalidParameter.ParamError",
             "the ARN",
         ),
@@ -320,7 +320,7 @@ async fn a_role_is_entered_from_every_source_with_what_it_asks_for() {
     assert_eq!((class, &*code), (Class::Denied, "UnauthorizedOperation"));
     let broken = fixture.hop(base(), |r| r.policy = Some("{".to_owned()));
     let (class, _, text) = fixture.read(&broken, "db").await.unwrap_err();
-    assert_eq!(class, Class::Invalid);
+    assert_eq!(class, Class::Denied);
     assert!(text.contains("spec.auth"), "{text}");
     // A user's key and an instance enter roles too.
     let user = "qcs::cam::uin/100000000001:uin/100000000002";

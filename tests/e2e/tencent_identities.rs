@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloudsim::tencent::{Role, SecretType};
+use cloudsim::tencent::{OidcProvider, Role, SecretType};
 use serde_json::{Value, json};
 
 use super::cloud::Service;
@@ -151,7 +151,7 @@ async fn a_wrong_part_of_a_web_identity_is_named_and_gets_nothing() {
             "provider",
             "providerId",
             "cls-unknown",
-            "InvalidSpec",
+            "AccessDenied",
             ["InvalidParameter.ParamError", "providerId"],
         ),
         (
@@ -184,6 +184,34 @@ async fn a_wrong_part_of_a_web_identity_is_named_and_gets_nothing() {
     for part in ["spec.auth.webIdentity.providerId", "TKE_PROVIDER_ID"] {
         assert!(message.contains(part), "{message}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_registered_after_the_store_was_made_is_found() {
+    let scene = scene("tkelate").await;
+    let provider = format!("cls-{}", scene.namespace);
+    let subject = format!("system:serviceaccount:{}:reader", scene.namespace);
+    let role = scene.cam_role("late").trusting(&provider, &subject);
+    let role = role.may(&["ssm:GetSecretValue"], &["*"]);
+    scene.tencent().put_role(&role).unwrap();
+    let mut auth = scene.web_identity("late", "reader");
+    auth["webIdentity"]["providerId"] = provider.as_str().into();
+    scene.through_cam("db", auth).await;
+    let message = scene
+        .wait_condition("db", "Ready", "False", "AccessDenied")
+        .await;
+    assert!(message.contains("providerId"), "{message}");
+    assert_eq!(scene.condition_if_any("db", "Stalled").await, None);
+
+    let registered = json!({ "name": provider, "issuer": scene.world.cluster.issuer() });
+    let registered: OidcProvider = serde_json::from_value(registered).unwrap();
+    scene.tencent().put_oidc_provider(registered).unwrap();
+    until("healing", PROBED * 2, async || {
+        let fresh = scene.condition_if_any("db", "Fresh").await.unwrap();
+        (fresh.status == "True").then_some(()).ok_or(fresh)
+    })
+    .await;
+    scene.wait_value("db", "password", "canary-tkelate").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

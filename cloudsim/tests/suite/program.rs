@@ -49,6 +49,12 @@ impl Drop for Program {
     }
 }
 
+/// A client of the admin API that knows nothing of it.
+fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 #[tokio::test]
 async fn the_program_starts_with_the_example_and_obeys_its_admin_api() {
     let program = Program::start();
@@ -120,6 +126,18 @@ async fn the_program_starts_with_the_example_and_obeys_its_admin_api() {
 }
 
 #[tokio::test]
+async fn a_method_that_an_admin_operation_does_not_have_is_refused_in_words() {
+    let http = http();
+    let program = Program::start();
+    for operation in ["faults", "tencent/clock", "ledger"] {
+        let url = format!("{}/_sim/{operation}", program.url);
+        let answer = http.patch(url).send().await.unwrap();
+        assert_eq!(answer.status(), 405, "{operation}");
+        assert!(answer.text().await.unwrap().contains("other methods"));
+    }
+}
+
+#[tokio::test]
 async fn secrets_trust_and_metadata_are_changed_from_another_process() {
     let program = Program::start();
     let admin = Admin::new(&program.url).unwrap();
@@ -188,7 +206,7 @@ async fn secrets_trust_and_metadata_are_changed_from_another_process() {
 #[tokio::test]
 async fn a_wrong_admin_call_is_refused_in_json() {
     let program = Program::start();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = http();
     for (path, body, status) in [
         ("nothing", json!({}), 404),
         ("faults", json!({ "effect": { "kind": "earthquake" } }), 422),

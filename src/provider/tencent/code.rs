@@ -74,12 +74,18 @@ pub const STS: Table = &[
     // The role is not there. There is no secret that could be absent here: it is the identity that has to
     // be corrected.
     ("ResourceNotFound*", Class::Unauthenticated),
+    // Also of a provider that is not registered yet, which another call may find.
+    ("InvalidParameter.ParamError", Class::Denied),
     ("OperationDenied*", Class::Denied),
     ("FailedOperation*", Class::Denied),
 ];
 
 /// What to say beside codes of which the class alone does not tell what to do, the first match deciding.
 const ADVICE: &[(&str, &str)] = &[
+    (
+        NO_SECRET,
+        "there is no such secret: create it, or correct remoteRef.key or the store's region",
+    ),
     (
         "ResourceUnavailable.ResourceDisabled",
         "the secret is disabled: enable it, or stop naming it",
@@ -105,6 +111,10 @@ const ADVICE: &[(&str, &str)] = &[
     (
         "AuthFailure.SignatureFailure",
         "the secret key is not that of the secret id, or a proxy changed the request",
+    ),
+    (
+        "InvalidParameter.ParamError",
+        "a parameter is not accepted: correct spec.auth (the role's ARN, externalId, sessionName or policy)",
     ),
     (
         NO_REGION,

@@ -178,9 +178,14 @@ impl Ssm {
                     self.learned.fetch_add(1, Ordering::Relaxed);
                     self.learn_by(credentials, &key.key, &step).await?;
                 }
-                Step::ReadKeyPair => return self.key_pair(credentials, key).await,
+                Step::ReadKeyPair => {
+                    let answer = self.key_pair(credentials, key).await;
+                    return answer
+                        .map_err(|error| refusal::naming(error, "ssm:GetSSHKeyPairValue"));
+                }
                 Step::ReadVersion(version, caveat) => {
-                    return self.version(credentials, key, &version, caveat).await;
+                    let answer = self.version(credentials, key, &version, caveat).await;
+                    return answer.map_err(|error| refusal::naming(error, "ssm:GetSecretValue"));
                 }
             }
         }

@@ -59,7 +59,7 @@ async fn reads(document: &Value) -> [bool; 4] {
 
 #[tokio::test]
 async fn the_pages_policy_reads_everything_and_no_part_of_it_is_too_much() {
-    let [all, narrow] = documents(PAGE);
+    let [_trust, all, narrow] = documents(PAGE);
     assert_eq!(reads(&all).await, [true; 4]);
     for without in weakened(&all) {
         let Some(document) = &without.document else {
@@ -70,9 +70,18 @@ async fn the_pages_policy_reads_everything_and_no_part_of_it_is_too_much() {
     assert_eq!(reads(&narrow).await, [true, false, false, false]);
 }
 
+#[test]
+fn the_trust_policy_is_that_of_the_page_on_identities_but_for_the_account() {
+    let [trust, ..] = documents::<3>(PAGE);
+    let [mut tried, ..] = documents::<4>("docs/identities-tencent.md");
+    tried["statement"][0]["condition"]["string_equal"]["oidc:sub"] =
+        json!(["system:serviceaccount:ledger:ledger"]);
+    assert_eq!(trust, tried);
+}
+
 #[tokio::test]
 async fn with_the_narrow_policy_what_is_current_is_read_and_said_to_be() {
-    let [_, narrow] = documents::<2>(PAGE);
+    let [.., narrow] = documents::<3>(PAGE);
     let subject = SsmSubject::seeded(SEED, SecretType::Custom).await;
     attach(&subject, &narrow);
     let page = key("AKIDpage", "canary-page", None);

@@ -68,6 +68,7 @@ const STS_EXAMPLES: &[(&str, Class)] = &[
     ("InvalidParameter.OverLimit", Throttled),
     ("InvalidParameter.WebIdentityTokenError", Unauthenticated),
     ("ResourceNotFound.RoleNotFound", Unauthenticated),
+    ("InvalidParameter.ParamError", Denied),
     ("OperationDenied", Denied),
     ("FailedOperation.TempKeyNotAllowed", Denied),
 ];

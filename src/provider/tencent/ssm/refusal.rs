@@ -1,7 +1,7 @@
 //! What refusals mean, by what was asked.
 
 use super::super::code;
-use crate::provider::{CallError, Class, Detail};
+use crate::provider::{CallError, Class, Detail, Name};
 
 /// What a refused read of a version means that the reference itself names. Which code an unknown version
 /// has is not documented; any that may be it says that there is no such version, and may change.
@@ -54,4 +54,15 @@ pub(super) fn not_as_it_was(error: CallError) -> CallError {
 fn may_pass(error: &CallError) -> bool {
     let unknown = matches!(error.class, Class::NotFound | Class::Invalid);
     unknown && ![code::NO_SECRET, code::NO_REGION].contains(&error.code())
+}
+
+/// The same error, which names the action that the policy does not allow: the gateway says no more than that.
+pub(super) fn naming(error: CallError, action: &'static str) -> CallError {
+    if !code::is_no_permission(error.code()) {
+        return error;
+    }
+    error.with_detail(Detail::Named(
+        "the identity's policy does not allow, of this secret in the store's region,",
+        Name::new(action),
+    ))
 }

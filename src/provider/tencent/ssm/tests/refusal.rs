@@ -40,6 +40,19 @@ async fn who_may_not_ask_reads_what_is_current_and_is_told() {
 }
 
 #[tokio::test]
+async fn a_missing_permission_is_told_with_the_action_that_was_refused() {
+    for (secret_type, action) in [(1, "GetSecretValue"), (2, "GetSSHKeyPairValue")] {
+        let gate = Gate::start().await;
+        gate.say("DescribeSecret", json!({"SecretType": secret_type}));
+        gate.say(action, refusal("UnauthorizedOperation"));
+        let error = gate.read(&db()).await.unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.class, Class::Denied, "{text}");
+        assert!(text.contains(&format!("ssm:{action}")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn only_that_there_is_no_secret_says_that_it_is_gone() {
     let gate = Gate::start().await;
     let (missing, none) = (code::NO_SECRET, "ResourceNotFound");
