@@ -12,14 +12,16 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::caches::{Caches, key_of, store_id};
+use super::caches::{Caches, store_id};
 use super::context::Context;
 use super::dependency::{Dependent, Named, StoreId};
 use super::external_cloud_secret;
+use super::gate::Gate;
 use super::guard::{self, Outcome, guarded};
+use super::objects::Kept;
 use super::store;
 use super::watch::FIRST;
-use crate::api::{ExternalCloudSecret, StoreKind};
+use crate::api::StoreKind;
 use crate::refresh::ObjectKey;
 
 /// Reconciles of one kind at once. They wait for the API server only, so this bounds the requests
@@ -169,39 +171,45 @@ pub async fn external_cloud_secrets(
         () = caches.filled.wait(&FIRST) => {}
         () = shutdown.clone() => return,
     }
-    let woken = stream::select(receive(woken), receive(hub))
+    let gate = Arc::new(Gate::default());
+    let woken = gate
+        .admitted(stream::select(receive(woken), receive(hub)))
         .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    Controller::for_stream(stream::pending(), caches.objects.clone())
+    let (begun, gone) = (Arc::clone(&gate), gate);
+    Controller::for_stream(stream::pending(), caches.objects.cache())
         .with_config(controller::Config::default().concurrency(AT_ONCE))
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown)
         .run(
-            |object: Arc<Guarded<ExternalCloudSecret>>, context: Arc<Context>| async move {
-                Ok::<_, std::convert::Infallible>(reconcile_object(&context, &object).await)
+            move |object: Arc<Kept>, context: Arc<Context>| {
+                begun.begun(object.key());
+                async move {
+                    Ok::<_, std::convert::Infallible>(reconcile_object(&context, &object).await)
+                }
             },
             |_, _, _| Action::await_change(),
             Arc::clone(&context),
         )
         .for_each(|result| {
-            if let Err(controller::Error::ObjectNotFound(gone)) = result {
-                let namespace = gone.namespace.unwrap_or_default();
-                context.forget(&ObjectKey::new(&namespace, &gone.name));
+            if let Err(controller::Error::ObjectNotFound(object)) = result {
+                let namespace = object.namespace.unwrap_or_default();
+                let object = ObjectKey::new(&namespace, &object.name);
+                gone.begun(&object);
+                context.forget(&object);
             }
             std::future::ready(())
         })
         .await;
 }
 
-async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecret>) -> Action {
+async fn reconcile_object(context: &Context, kept: &Kept) -> Action {
     const KIND: &str = "ExternalCloudSecret";
-    let key = key_of(object);
-    let object = match &object.0 {
-        Ok(object) => object,
+    let key = kept.key();
+    let object = match kept.object() {
+        Some(object) => object,
         // Whose it is cannot be told.
-        Err(_) if context.resolver.rules.class.is_named() => return Action::await_change(),
-        Err(invalid) => {
-            // The error's text may quote the object, which may hold anything.
-            let _ = invalid;
+        None if context.resolver.rules.class.is_named() => return Action::await_change(),
+        None => {
             tracing::warn!(object = %key, "object cannot be decoded and is left alone");
             context.metrics.reconciled(KIND, "undecodable");
             return Action::await_change();
@@ -209,7 +217,7 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
     };
     let outcome = guarded(
         &context.pressure,
-        external_cloud_secret::reconcile::reconcile(context, object),
+        external_cloud_secret::reconcile::reconcile(context, key, &object),
     )
     .await;
     context.metrics.reconciled(KIND, outcome.as_str());
@@ -217,7 +225,7 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
         return Action::requeue(wait);
     }
     let uid = object.uid().unwrap_or_default();
-    let failures = context.memories.with(&key, &uid, |memory| {
+    let failures = context.memories.with(key, &uid, |memory| {
         let failed = !matches!(outcome, Outcome::Ended(_));
         memory.failures = if failed {
             memory.failures.saturating_add(1)

@@ -153,15 +153,21 @@ pub(super) fn advance(
         return (Some(request.into_owned()), None);
     }
     // As long as the objects are not listed, it is not known who reads.
-    if context.objects.wait_until_ready().now_or_never().is_none() {
+    if context
+        .objects
+        .cache()
+        .wait_until_ready()
+        .now_or_never()
+        .is_none()
+    {
         return (handled, Some(PACE));
     }
-    let objects = context.objects.state();
-    let objects = objects.iter().filter_map(|object| object.0.as_ref().ok());
+    let is_reader = |object: &ExternalCloudSecret| reads(object, &id) && context.serves(object);
+    let objects = context.objects.all();
     let readers: Vec<ObjectKey> = objects
-        .filter(|object| reads(object, &id))
-        .filter(|object| context.serves(object))
-        .map(|object| ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any()))
+        .iter()
+        .filter(|kept| kept.object().as_ref().is_some_and(is_reader))
+        .map(|kept| kept.key().clone())
         .collect();
     let now = Instant::now();
     let turn = |key: &ObjectKey| context.refreshes.take_now(&key.namespace, now);
