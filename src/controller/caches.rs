@@ -80,8 +80,8 @@ impl Caches {
     /// From now on `context` is told what changes, and first of all that everything did.
     pub fn serve(&self, context: &Arc<Context>) {
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(context);
-        for object in self.objects.all() {
-            let _ = context.wakers.objects.send(object.key().clone());
+        for (object, _) in self.objects.all() {
+            let _ = context.wakers.objects.send(object);
         }
         for store in self.stores.namespaced.state() {
             let id = store_id(StoreKind::CloudSecretStore, &*store);

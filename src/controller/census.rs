@@ -90,7 +90,7 @@ where
 
 impl Census for KeptObjects {
     fn count(&self, counts: &mut Counts<'_>) {
-        for kept in self.0.all() {
+        for (_, kept) in self.0.all() {
             count(kept.object().as_ref(), &self.1, counts);
         }
     }

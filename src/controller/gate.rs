@@ -2,7 +2,9 @@
 //!
 //! The queue keeps the room that it once took, 700 bytes for each object that ever waited in it at the
 //! same time, and after a start all of them wait. Whoever waits here takes a tenth of that, and gives it
-//! back. Deciding when an object is reconciled, how often and beside whom is left to the queue.
+//! back. The queue also wants a cache of what it works on: whoever is let in has a ticket there, until
+//! nothing is to be done about it any more. When an object is reconciled, how often and beside whom, is
+//! decided by the queue alone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,19 +12,32 @@ use std::task::{Context, Poll, Waker};
 
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
+use kube::core::{ObjectMeta, PartialObjectMeta};
+use kube_runtime::controller::Action;
+use kube_runtime::reflector::store::Writer;
+use kube_runtime::reflector::{self, ObjectRef, Store};
+use kube_runtime::watcher::Event;
 
+use crate::api::ExternalCloudSecret;
 use crate::refresh::ObjectKey;
+
+/// What the queue knows of an object: its name.
+pub type Ticket = PartialObjectMeta<ExternalCloudSecret>;
 
 /// How many objects are in the queue at once because they were woken. Those that asked to be looked at
 /// later are in it besides.
 const MOST_INSIDE: usize = 256;
 
 /// Who waits before the queue, and who was let in and is not begun yet.
-#[derive(Debug, Default)]
-pub struct Gate(Mutex<Waiting>);
+#[derive(Debug)]
+pub struct Gate {
+    waiting: Mutex<Waiting>,
+    tickets: Store<Ticket>,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
+    tickets: Writer<Ticket>,
     /// Each is here once, however often it is woken.
     places: HashMap<ObjectKey, Place>,
     line: VecDeque<ObjectKey>,
@@ -39,14 +54,41 @@ enum Place {
 
 // === impl Gate ===
 
+impl Default for Gate {
+    fn default() -> Self {
+        let (reader, mut tickets) = reflector::store();
+        // The queue begins when its cache is complete, and that is so from the start.
+        tickets.apply_watcher_event(&Event::Init);
+        tickets.apply_watcher_event(&Event::InitDone);
+        Self {
+            waiting: Mutex::new(Waiting {
+                tickets,
+                places: HashMap::new(),
+                line: VecDeque::new(),
+                inside: 0,
+                waker: None,
+            }),
+            tickets: reader,
+        }
+    }
+}
+
 impl Gate {
+    /// Who has a ticket.
+    pub fn tickets(&self) -> Store<Ticket> {
+        self.tickets.clone()
+    }
+
     /// Those `woken`, as they are let in.
     pub fn admitted(
         self: &Arc<Self>,
         woken: impl Stream<Item = ObjectKey> + Send + 'static,
-    ) -> BoxStream<'static, ObjectKey> {
+    ) -> BoxStream<'static, ObjectRef<Ticket>> {
         let (gate, mut woken) = (Arc::clone(self), woken.boxed());
-        stream::poll_fn(move |cx| gate.poll(&mut woken, cx)).boxed()
+        let admitted = stream::poll_fn(move |cx| gate.poll(&mut woken, cx));
+        admitted
+            .map(|object| ObjectRef::new(&object.name).within(&object.namespace))
+            .boxed()
     }
 
     /// Notes that `object` is looked at: it has left the queue, and what wakes it from now on wakes it
@@ -65,6 +107,16 @@ impl Gate {
         }
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
+        }
+    }
+
+    /// Notes how a look at `object` ended. Who is not to be looked at again has no ticket any more.
+    pub fn ended(&self, object: &ObjectKey, action: &Action) {
+        let mut waiting = self.lock();
+        let inside = waiting.places.get(object) == Some(&Place::Inside);
+        if !inside && *action == Action::await_change() {
+            let ticket = Event::Delete(ticket(object));
+            waiting.tickets.apply_watcher_event(&ticket);
         }
     }
 
@@ -92,7 +144,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,84 +166,22 @@ impl Waiting {
         let object = self.line.pop_front()?;
         self.places.insert(object.clone(), Place::Inside);
         self.inside += 1;
+        let ticket = Event::Apply(ticket(&object));
+        self.tickets.apply_watcher_event(&ticket);
         Some(object)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use futures::channel::mpsc;
-
-    use super::*;
-
-    fn object(number: usize) -> ObjectKey {
-        ObjectKey::new("shop", &number.to_string())
-    }
-
-    /// Those who are let in without waiting.
-    fn now(admitted: &mut (impl Stream<Item = ObjectKey> + Unpin)) -> Vec<ObjectKey> {
-        std::iter::from_fn(|| admitted.next().now_or_never().flatten()).collect()
-    }
-
-    #[test]
-    fn all_are_let_in_in_order_and_never_more_than_a_few_at_once() {
-        let gate = Arc::new(Gate::default());
-        let all: Vec<_> = (0..3 * MOST_INSIDE).map(object).collect();
-        let mut admitted = gate.admitted(stream::iter(all.clone()));
-        let mut seen = now(&mut admitted);
-        assert_eq!(seen.len(), MOST_INSIDE);
-        for begun in 0..all.len() {
-            gate.begun(&all[begun]);
-            seen.extend(now(&mut admitted));
-            assert!(seen.len() <= begun + 1 + MOST_INSIDE);
-        }
-        assert_eq!(seen, all);
-        assert_eq!(gate.lock().places.capacity(), 0, "room is given back");
-    }
-
-    #[test]
-    fn whoever_is_woken_again_waits_once_until_it_is_begun() {
-        let gate = Arc::new(Gate::default());
-        let (sender, woken) = mpsc::unbounded();
-        let mut admitted = gate.admitted(woken);
-        let wake = |number| sender.unbounded_send(object(number)).unwrap();
-        for _ in 0..3 {
-            wake(1);
-        }
-        assert_eq!(now(&mut admitted), [object(1)]);
-        wake(1);
-        assert!(now(&mut admitted).is_empty(), "it is in the queue");
-        gate.begun(&object(1));
-        wake(1);
-        assert_eq!(now(&mut admitted), [object(1)], "it is being looked at");
-    }
-
-    #[test]
-    fn whoever_comes_by_itself_takes_nobody_s_place() {
-        let gate = Arc::new(Gate::default());
-        let (sender, woken) = mpsc::unbounded();
-        let mut admitted = gate.admitted(woken);
-        gate.begun(&object(1));
-        for number in 0..=MOST_INSIDE {
-            sender.unbounded_send(object(number)).unwrap();
-        }
-        assert_eq!(now(&mut admitted).len(), MOST_INSIDE);
-        gate.begun(&object(MOST_INSIDE));
-        assert!(now(&mut admitted).is_empty(), "nobody has left the queue");
-        gate.begun(&object(0));
-        assert_eq!(now(&mut admitted), [object(MOST_INSIDE)]);
-    }
-
-    #[tokio::test]
-    async fn who_waits_is_told_when_there_is_room() {
-        let gate = Arc::new(Gate::default());
-        let all = stream::iter((0..=MOST_INSIDE).map(object));
-        let mut admitted = gate.admitted(all);
-        assert_eq!(now(&mut admitted).len(), MOST_INSIDE);
-        let last = tokio::spawn(async move { admitted.next().await });
-        tokio::task::yield_now().await;
-        gate.begun(&object(7));
-        assert_eq!(last.await.unwrap(), Some(object(MOST_INSIDE)));
+fn ticket(object: &ObjectKey) -> Ticket {
+    Ticket {
+        metadata: ObjectMeta {
+            name: Some(object.name.to_string()),
+            namespace: Some(object.namespace.to_string()),
+            ..ObjectMeta::default()
+        },
+        ..Ticket::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

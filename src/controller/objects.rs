@@ -6,13 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::DeserializeGuard;
-use kube_runtime::reflector::store::Writer;
-use kube_runtime::reflector::{self, ObjectRef, Store};
 use kube_runtime::watcher::Event;
 use serde::{Deserialize, Deserializer};
 
@@ -21,74 +19,69 @@ use super::packed::Packed;
 use crate::api::{ExternalCloudSecret, names};
 use crate::refresh::ObjectKey;
 
-/// An object as it is kept.
+/// An object as it arrives.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// Its place and its resource version, by which the watch knows how far it is.
+    meta: ObjectMeta,
+    kept: Kept,
+}
+
+/// An object as it is kept. Cloning shares it.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// Its place, by which the cache and the work queue find it. As it arrives, its resource version
-    /// too, by which the watch knows how far it is.
-    place: ObjectMeta,
-    key: ObjectKey,
     /// Differs when the object changed otherwise than in its status.
     identity: u64,
     /// Its resource version: of one resource they are numbers that grow (KEP-5504).
-    version: Option<u64>,
+    version: u64,
     /// The object, if it can be decoded.
     object: Option<Packed>,
 }
 
 /// The objects of the cluster.
-pub struct Objects {
-    cache: Store<Kept>,
-    writer: Mutex<Writer<Kept>>,
+#[derive(Debug, Default)]
+pub struct Objects(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    all: HashMap<ObjectKey, Kept>,
+    /// A list that has begun; it takes the place of `all` when it is complete.
+    listed: Option<HashMap<ObjectKey, Kept>>,
+    /// Whether a list was complete.
+    complete: bool,
 }
 
-// === impl Kept ===
+// === impl Arrived ===
 
-impl Kept {
+impl Arrived {
     fn new(meta: &ObjectMeta, object: Option<&ExternalCloudSecret>) -> Self {
         let asked = meta.annotations.as_ref();
         let asked = asked.and_then(|all| all.get(names::REFRESH_ANNOTATION));
         let identity = (&meta.uid, meta.generation, asked, &meta.finalizers);
         let version = meta.resource_version.as_ref();
-        let place = ObjectMeta {
-            name: meta.name.clone(),
-            namespace: meta.namespace.clone(),
-            resource_version: meta.resource_version.clone(),
-            ..ObjectMeta::default()
-        };
+        let version = version.and_then(|version| version.parse().ok());
         Self {
-            key: ObjectKey::new(
-                place.namespace.as_deref().unwrap_or_default(),
-                place.name.as_deref().unwrap_or_default(),
-            ),
-            identity: fingerprint(&identity),
-            version: version.and_then(|version| version.parse().ok()),
-            object: object.and_then(Packed::new),
-            place,
+            kept: Kept {
+                identity: fingerprint(&identity),
+                version: version.unwrap_or_default(),
+                object: object.and_then(Packed::new),
+            },
+            meta: ObjectMeta {
+                name: meta.name.clone(),
+                namespace: meta.namespace.clone(),
+                resource_version: meta.resource_version.clone(),
+                ..ObjectMeta::default()
+            },
         }
     }
 
-    /// The same as the cache holds it, with the key of what was `known` of it, which others hold too.
-    fn at_rest(mut self, known: Option<&Self>) -> Self {
-        self.place.resource_version = None;
-        if let Some(known) = known {
-            self.key = known.key.clone();
-        }
-        self
-    }
-
-    /// Which object it is.
-    pub fn key(&self) -> &ObjectKey {
-        &self.key
-    }
-
-    /// The object, less what [`pruned`] takes away; nothing if it cannot be decoded.
-    pub fn object(&self) -> Option<ExternalCloudSecret> {
-        self.object.as_ref()?.unpack()
+    fn key(&self) -> ObjectKey {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        ObjectKey::new(&text(&self.meta.namespace), &text(&self.meta.name))
     }
 }
 
-impl<'de> Deserialize<'de> for Kept {
+impl<'de> Deserialize<'de> for Arrived {
     /// Packs an object as it arrives: not even a page of a list is held unpacked.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // One broken object does not hide the others.
@@ -98,7 +91,7 @@ impl<'de> Deserialize<'de> for Kept {
     }
 }
 
-impl Resource for Kept {
+impl Resource for Arrived {
     type DynamicType = ();
     type Scope = <ExternalCloudSecret as Resource>::Scope;
 
@@ -119,11 +112,20 @@ impl Resource for Kept {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.place
+        &self.meta
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.place
+        &mut self.meta
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// The object, less what [`prune`] takes away; nothing if it cannot be decoded.
+    pub fn object(&self) -> Option<ExternalCloudSecret> {
+        self.object.as_ref()?.unpack()
     }
 }
 
@@ -132,42 +134,45 @@ impl Resource for Kept {
 impl Objects {
     /// Takes in an event of the watch and returns the objects that changed otherwise than in their
     /// status, those that are new and those that are gone.
-    pub fn observe(&self, event: &Event<Kept>) -> Vec<ObjectKey> {
-        let mut writer = self.lock();
+    pub fn observe(&self, event: &Event<Arrived>) -> Vec<ObjectKey> {
+        let mut known = self.lock();
         match event {
             Event::Apply(shown) => {
-                let known = self.get(&shown.key);
-                let newer = known.as_deref();
-                let newer = newer.filter(|known| known.version > shown.version);
-                // What was written last may be newer than what the watch is about to show.
-                let kept = Kept {
-                    identity: shown.identity,
-                    ..newer.unwrap_or(shown).clone()
+                let (key, kept) = (shown.key(), shown.kept.clone());
+                let Some(before) = known.all.get_mut(&key) else {
+                    known.all.insert(key.clone(), kept);
+                    return vec![key];
                 };
-                writer.apply_watcher_event(&Event::Apply(kept.at_rest(known.as_deref())));
-                let same = known.is_some_and(|known| known.identity == shown.identity);
-                Vec::from_iter((!same).then(|| shown.key.clone()))
+                let same = before.identity == kept.identity;
+                before.identity = kept.identity;
+                // What was written last may be newer than what the watch is about to show.
+                if before.version <= kept.version {
+                    *before = kept;
+                }
+                Vec::from_iter((!same).then_some(key))
             }
             Event::Delete(gone) => {
-                writer.apply_watcher_event(event);
-                vec![gone.key.clone()]
+                let key = gone.key();
+                known.all.remove(&key);
+                vec![key]
             }
             Event::Init => {
-                writer.apply_watcher_event(event);
+                known.listed = Some(HashMap::new());
                 Vec::new()
             }
             Event::InitApply(listed) => {
-                let known = self.get(&listed.key);
-                let kept = listed.clone().at_rest(known.as_deref());
-                writer.apply_watcher_event(&Event::InitApply(kept));
+                let key = listed.key();
+                // Whoever holds a key of the object holds the same one.
+                let key = known
+                    .all
+                    .get_key_value(&key)
+                    .map_or(key, |(key, _)| key.clone());
+                if let Some(all) = known.listed.as_mut() {
+                    all.insert(key, listed.kept.clone());
+                }
                 Vec::new()
             }
-            Event::InitDone => {
-                let before = self.cache.state();
-                // A list is believed although it may be older: the API server may be a restored one.
-                writer.apply_watcher_event(event);
-                self.differing(&before)
-            }
+            Event::InitDone => known.relist(),
         }
     }
 
@@ -175,65 +180,58 @@ impl Objects {
     /// that. What changed otherwise is for the watch to say.
     pub fn wrote(&self, mut object: ExternalCloudSecret) {
         prune(&mut object);
-        let kept = Kept::new(&object.metadata, Some(&object));
-        let mut writer = self.lock();
-        let known = self.get(&kept.key);
-        let Some(known) = known.filter(|known| known.version < kept.version) else {
-            // It is gone, or the watch was faster.
-            return;
-        };
-        let kept = Kept {
-            identity: known.identity,
-            ..kept
-        };
-        writer.apply_watcher_event(&Event::Apply(kept.at_rest(Some(&known))));
+        let written = Arrived::new(&object.metadata, Some(&object));
+        let mut known = self.lock();
+        // Else it is gone, or the watch was faster.
+        if let Some(known) = known.all.get_mut(&written.key())
+            && known.version < written.kept.version
+        {
+            *known = Kept {
+                identity: known.identity,
+                ..written.kept
+            };
+        }
     }
 
-    /// What is kept of the object `key`, if it is there.
-    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Kept>> {
-        let place = ObjectRef::new(&key.name).within(&key.namespace);
-        self.cache.get(&place)
+    /// The object `key`, if it is there, and the key that whoever remembers it should hold.
+    pub fn get(&self, key: &ObjectKey) -> Option<(ObjectKey, Kept)> {
+        let known = self.lock();
+        let (key, kept) = known.all.get_key_value(key)?;
+        Some((key.clone(), kept.clone()))
     }
 
     /// All objects.
-    pub fn all(&self) -> Vec<Arc<Kept>> {
-        self.cache.state()
+    pub fn all(&self) -> Vec<(ObjectKey, Kept)> {
+        let known = self.lock();
+        let all = known.all.iter();
+        all.map(|(key, kept)| (key.clone(), kept.clone())).collect()
     }
 
-    /// The cache, for the work queue.
-    pub fn cache(&self) -> Store<Kept> {
-        self.cache.clone()
+    /// Whether all objects are here.
+    pub fn are_complete(&self) -> bool {
+        self.lock().complete
     }
 
-    /// Those that are new, gone or differ from `before`.
-    fn differing(&self, before: &[Arc<Kept>]) -> Vec<ObjectKey> {
-        let before: HashMap<&ObjectKey, u64> = before
-            .iter()
-            .map(|kept| (&kept.key, kept.identity))
-            .collect();
-        let gone = before.keys().filter(|key| self.get(key).is_none());
-        let gone: Vec<ObjectKey> = gone.map(|key| (*key).clone()).collect();
-        let now = self.cache.state();
-        let changed = now
-            .iter()
-            .filter(|kept| before.get(&kept.key) != Some(&kept.identity));
-        gone.into_iter()
-            .chain(changed.map(|kept| kept.key.clone()))
-            .collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Writer<Kept>> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Default for Objects {
-    fn default() -> Self {
-        let (cache, writer) = reflector::store();
-        Self {
-            cache,
-            writer: Mutex::new(writer),
-        }
+// === impl Known ===
+
+impl Known {
+    /// Replaces everything by a complete list; returns what differs from before. A list is believed
+    /// although it may be older: the API server may be a restored one.
+    fn relist(&mut self) -> Vec<ObjectKey> {
+        self.complete = true;
+        let listed = self.listed.take().unwrap_or_default();
+        let before = std::mem::replace(&mut self.all, listed);
+        let gone = before.keys().filter(|key| !self.all.contains_key(*key));
+        let changed = self.all.iter().filter(|(key, kept)| {
+            let before = before.get(*key).map(|before| before.identity);
+            before != Some(kept.identity)
+        });
+        gone.chain(changed.map(|(key, _)| key)).cloned().collect()
     }
 }
 

@@ -16,11 +16,10 @@ use super::caches::{Caches, store_id};
 use super::context::Context;
 use super::dependency::{Dependent, Named, StoreId};
 use super::external_cloud_secret;
-use super::gate::Gate;
+use super::gate::{Gate, Ticket};
 use super::guard::{self, Outcome, guarded};
-use super::objects::Kept;
 use super::store;
-use super::watch::FIRST;
+use super::watch::ALL;
 use crate::api::StoreKind;
 use crate::refresh::ObjectKey;
 
@@ -168,43 +167,52 @@ pub async fn external_cloud_secrets(
     shutdown: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
     tokio::select! {
-        () = caches.filled.wait(&FIRST) => {}
+        () = caches.filled.wait(&ALL) => {}
         () = shutdown.clone() => return,
     }
     let gate = Arc::new(Gate::default());
-    let woken = gate
-        .admitted(stream::select(receive(woken), receive(hub)))
-        .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    let (begun, gone) = (Arc::clone(&gate), gate);
-    Controller::for_stream(stream::pending(), caches.objects.cache())
+    let admitted = gate.admitted(stream::select(receive(woken), receive(hub)));
+    let begun = Arc::clone(&gate);
+    Controller::for_stream(stream::pending(), gate.tickets())
         .with_config(controller::Config::default().concurrency(AT_ONCE))
-        .reconcile_on(woken)
+        .reconcile_on(admitted)
         .graceful_shutdown_on(shutdown)
         .run(
-            move |object: Arc<Kept>, context: Arc<Context>| {
-                begun.begun(object.key());
+            move |ticket: Arc<Ticket>, context: Arc<Context>| {
+                let key = ObjectKey::new(&ticket.namespace().unwrap_or_default(), &ticket.name_any());
+                begun.begun(&key);
                 async move {
-                    Ok::<_, std::convert::Infallible>(reconcile_object(&context, &object).await)
+                    Ok::<_, std::convert::Infallible>(reconcile_object(&context, key).await)
                 }
             },
             |_, _, _| Action::await_change(),
             Arc::clone(&context),
         )
         .for_each(|result| {
-            if let Err(controller::Error::ObjectNotFound(object)) = result {
-                let namespace = object.namespace.unwrap_or_default();
-                let object = ObjectKey::new(&namespace, &object.name);
-                gone.begun(&object);
-                context.forget(&object);
+            let key = |namespace: Option<String>, name: &str| {
+                ObjectKey::new(&namespace.unwrap_or_default(), name)
+            };
+            match result {
+                Ok((object, action)) => gate.ended(&key(object.namespace, &object.name), &action),
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    // It was to come again by itself, and was woken and done with before.
+                    let object = key(object.namespace, &object.name);
+                    gate.begun(&object);
+                    let _ = context.wakers.objects.send(object);
+                }
+                Err(_) => {}
             }
             std::future::ready(())
         })
         .await;
 }
 
-async fn reconcile_object(context: &Context, kept: &Kept) -> Action {
+async fn reconcile_object(context: &Context, key: ObjectKey) -> Action {
     const KIND: &str = "ExternalCloudSecret";
-    let key = kept.key();
+    let Some((key, kept)) = context.objects.get(&key) else {
+        context.forget(&key);
+        return Action::await_change();
+    };
     let object = match kept.object() {
         Some(object) => object,
         // Whose it is cannot be told.
@@ -217,7 +225,7 @@ async fn reconcile_object(context: &Context, kept: &Kept) -> Action {
     };
     let outcome = guarded(
         &context.pressure,
-        external_cloud_secret::reconcile::reconcile(context, key, &object),
+        external_cloud_secret::reconcile::reconcile(context, &key, &object),
     )
     .await;
     context.metrics.reconciled(KIND, outcome.as_str());
@@ -225,7 +233,7 @@ async fn reconcile_object(context: &Context, kept: &Kept) -> Action {
         return Action::requeue(wait);
     }
     let uid = object.uid().unwrap_or_default();
-    let failures = context.memories.with(key, &uid, |memory| {
+    let failures = context.memories.with(&key, &uid, |memory| {
         let failed = !matches!(outcome, Outcome::Ended(_));
         memory.failures = if failed {
             memory.failures.saturating_add(1)

@@ -20,7 +20,7 @@ use super::caches::{Caches, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
-use super::objects::{Kept, prune};
+use super::objects::{Arrived, prune};
 use super::run::Guarded;
 use super::scope::{self, Events};
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind, names};
@@ -66,9 +66,7 @@ impl Default for Filled {
     }
 }
 
-/// What has to be filled before objects are reconciled.
-pub const FIRST: [&str; 4] = ["secrets", "namespaces", "stores", "cluster stores"];
-/// What has to be filled before the operator is ready.
+/// What has to be filled before the operator is ready, and before objects are reconciled.
 pub const ALL: [&str; 5] = [
     "secrets",
     "namespaces",
@@ -193,7 +191,7 @@ async fn follow_stores<K>(
 
 /// Watches the objects.
 pub async fn objects(caches: Arc<Caches>) {
-    let events: Events<Kept> = caches.scope.watch(&caches.client, &config());
+    let events: Events<Arrived> = caches.scope.watch(&caches.client, &config());
     follow(events, "external cloud secrets", &caches.filled, |event| {
         let changed = caches.objects.observe(event);
         let Some(context) = caches.context() else {

@@ -17,7 +17,7 @@ fn object(version: &str, generation: i64) -> Value {
     })
 }
 
-fn kept(object: &Value) -> Kept {
+fn arrived(object: &Value) -> Arrived {
     serde_json::from_value(object.clone()).unwrap()
 }
 
@@ -26,17 +26,21 @@ fn read(object: &Value) -> ExternalCloudSecret {
 }
 
 fn known(objects: &Objects) -> Option<ExternalCloudSecret> {
-    objects.get(&ObjectKey::new("shop", "db"))?.object()
+    objects.get(&ObjectKey::new("shop", "db"))?.1.object()
 }
 
 fn shows(objects: &Objects, object: &Value) -> usize {
-    objects.observe(&Event::Apply(kept(object))).len()
+    objects.observe(&Event::Apply(arrived(object))).len()
 }
 
 fn lists(objects: &Objects, all: &[&Value]) -> Vec<String> {
     objects.observe(&Event::Init);
     for object in all {
-        assert!(objects.observe(&Event::InitApply(kept(object))).is_empty());
+        assert!(
+            objects
+                .observe(&Event::InitApply(arrived(object)))
+                .is_empty()
+        );
     }
     let changed = objects.observe(&Event::InitDone);
     let mut names: Vec<String> = changed.iter().map(|key| key.name.to_string()).collect();
@@ -45,7 +49,7 @@ fn lists(objects: &Objects, all: &[&Value]) -> Vec<String> {
 }
 
 #[test]
-fn every_example_is_read_as_it_was_kept() {
+fn every_example_is_read_as_it_was_arrived() {
     let folders = std::fs::read_dir("examples").unwrap().flatten();
     let files = folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok());
     let mut seen = 0;
@@ -58,7 +62,7 @@ fn every_example_is_read_as_it_was_kept() {
             if example["kind"] != "ExternalCloudSecret" {
                 continue;
             }
-            assert_eq!(kept(&example).object(), Some(read(&example)));
+            assert_eq!(arrived(&example).kept.object(), Some(read(&example)));
             seen += 1;
         }
     }
@@ -68,19 +72,19 @@ fn every_example_is_read_as_it_was_kept() {
 #[test]
 fn an_arriving_object_tells_the_watch_its_version() {
     assert_eq!(
-        kept(&object("5", 1)).resource_version().as_deref(),
+        arrived(&object("5", 1)).resource_version().as_deref(),
         Some("5")
     );
 }
 
 #[test]
-fn what_nobody_reads_is_not_kept() {
+fn what_nobody_reads_is_not_arrived() {
     let mut whole = object("5", 1);
     whole["metadata"]["annotations"] =
         json!({ names::REFRESH_ANNOTATION: "canary-1", "example.com/other": "canary-2" });
     whole["metadata"]["managedFields"] = json!([{ "manager": "canary-3" }]);
     whole["metadata"]["labels"] = json!({ "example.com/team": "canary-4" });
-    let found = kept(&whole).object().unwrap();
+    let found = arrived(&whole).kept.object().unwrap();
     let annotations: Vec<_> = found.annotations().keys().collect();
     assert_eq!(annotations, [names::REFRESH_ANNOTATION]);
     assert!(found.managed_fields().is_empty());
@@ -122,7 +126,7 @@ fn only_what_is_not_status_is_a_change() {
 fn what_is_deleted_is_gone_and_comes_back_as_another() {
     let objects = Objects::default();
     shows(&objects, &object("5", 1));
-    let gone = objects.observe(&Event::Delete(kept(&object("6", 1))));
+    let gone = objects.observe(&Event::Delete(arrived(&object("6", 1))));
     assert_eq!(gone, [ObjectKey::new("shop", "db")]);
     assert_eq!(known(&objects), None);
     objects.wrote(read(&object("7", 1)));
@@ -178,7 +182,7 @@ fn a_new_list_tells_what_came_went_and_changed_since_the_old_one() {
     let mut left: Vec<_> = objects
         .all()
         .iter()
-        .map(|kept| kept.key().name.to_string())
+        .map(|(key, _)| key.name.to_string())
         .collect();
     left.sort();
     assert_eq!(left, ["new", "old", "same"]);
@@ -202,7 +206,7 @@ fn a_list_is_believed_although_it_is_older() {
 }
 
 #[test]
-fn thousands_of_objects_are_read_as_they_were_kept() {
+fn thousands_of_objects_are_read_as_they_were_arrived() {
     for number in 0..3_000_u64 {
         let mut object = object(&(number * 7 + 312).to_string(), 1);
         object["metadata"]["name"] = json!(format!("x-{number:05}"));
@@ -212,6 +216,6 @@ fn thousands_of_objects_are_read_as_they_were_kept() {
             "entries": [{ "store": "ClusterCloudSecretStore/kms", "region": "cn-hangzhou", "key": format!("bench/x-{number:05}/user"), "version": "v1", "changedAt": "2026-11-22T11:29:47Z", "digest": format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) }],
             "entriesTotal": 1, "observedGeneration": 1,
         });
-        assert_eq!(kept(&object).object(), Some(read(&object)));
+        assert_eq!(arrived(&object).kept.object(), Some(read(&object)));
     }
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -153,21 +152,15 @@ pub(super) fn advance(
         return (Some(request.into_owned()), None);
     }
     // As long as the objects are not listed, it is not known who reads.
-    if context
-        .objects
-        .cache()
-        .wait_until_ready()
-        .now_or_never()
-        .is_none()
-    {
+    if !context.objects.are_complete() {
         return (handled, Some(PACE));
     }
     let is_reader = |object: &ExternalCloudSecret| reads(object, &id) && context.serves(object);
     let objects = context.objects.all();
     let readers: Vec<ObjectKey> = objects
-        .iter()
-        .filter(|kept| kept.object().as_ref().is_some_and(is_reader))
-        .map(|kept| kept.key().clone())
+        .into_iter()
+        .filter(|(_, kept)| kept.object().as_ref().is_some_and(is_reader))
+        .map(|(key, _)| key)
         .collect();
     let now = Instant::now();
     let turn = |key: &ObjectKey| context.refreshes.take_now(&key.namespace, now);
