@@ -5,13 +5,14 @@ SHELL := /bin/bash
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+CHART := charts/external-cloud-secrets
 # Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
-BUILD := $(CARGO) build --workspace --example demo
+BUILD := $(CARGO) build --workspace --examples
 
-.PHONY: help demo test check bench counters plots crds rust lints deny valgrind
+.PHONY: help demo test check bench counters plots crds chart chart-files rust lints deny valgrind
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13
 
 demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everything running
 	$(CARGO) build --release --bin external-cloud-secrets
@@ -21,7 +22,7 @@ demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everythin
 test: rust ## Everything that must pass
 	$(BUILD) --bin devcluster
 	$(TARGET)/debug/devcluster prepare
-	$(CARGO) test --workspace --no-fail-fast
+	@CARGO=$(CARGO) exec tests/run
 
 check: rust lints deny ## Format, lints, generated files, dependencies, documentation
 	$(CARGO) fmt --all --check
@@ -29,7 +30,11 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	$(BUILD) --bin external-cloud-secrets
 	@echo "crds/ must be what the code says:"
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh" >/dev/null; \
-		diff -r crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+		diff -r crds "$$fresh" && diff -r $(CHART)/files/crds "$$fresh" && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+	@echo "docs/api.md must be what they say:"
+	@$(TARGET)/debug/examples/api-reference | diff docs/api.md - && echo "it is" || { echo "it is not: run make crds"; exit 1; }
+	@echo "the chart's README must be what its values say:"
+	$(CARGO) test --workspace --test chart -- readme:: generated:: schema::the_schema
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 
@@ -46,10 +51,21 @@ counters: rust valgrind ## Instructions of the hot paths against bench/counters.
 plots: ## Draw docs/scale/ from the reports of all sizes that were measured
 	@exec $(TARGET)/release/bench plot --out docs/scale $(TARGET)/bench/report-*.json
 
-crds: rust ## Write crds/ anew
+crds: rust ## Write crds/ and docs/api.md anew
 	$(BUILD) --bin external-cloud-secrets
-	rm -f crds/*.yaml
+	rm -f crds/*.yaml $(CHART)/files/crds/*.yaml
 	$(TARGET)/debug/external-cloud-secrets crds --dir crds
+	$(TARGET)/debug/external-cloud-secrets crds --dir $(CHART)/files/crds
+	$(TARGET)/debug/examples/api-reference >docs/api.md
+
+chart: rust ## Package the chart into target/chart/
+	$(BUILD) --bin devcluster
+	rm -rf $(TARGET)/chart && mkdir -p $(TARGET)/chart
+	helm=$$($(TARGET)/debug/devcluster helm) && "$$helm" lint --strict $(CHART) && "$$helm" package $(CHART) --destination $(TARGET)/chart
+
+chart-files: rust ## Write the chart's table of values and tests/chart/golden/ anew
+	rm -f tests/chart/golden/*.yaml
+	WRITE=1 $(CARGO) test --workspace --test chart -- readme:: golden::
 
 # Tools: found, or installed where that is safe, or one line that says how to get them.
 

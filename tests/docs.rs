@@ -18,22 +18,33 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 /// Options of other programs that the pages mention.
-const OTHER_FLAGS: [&str; 16] = [
+const OTHER_FLAGS: &[&str] = &[
+    "all",
+    "all-namespaces",
     "certificate-authority",
     "cluster",
+    "create-namespace",
     "dry-run",
     "duration",
     "embed-certs",
     "flatten",
     "for",
+    "local",
     "minify",
     "overwrite",
     "raw",
     "release",
     "server",
+    "server-side",
+    "set",
+    "take-ownership",
     "test",
+    "timeout",
     "token",
+    "type",
     "user",
+    "values",
+    "version",
     "workspace",
 ];
 

@@ -22,6 +22,7 @@ use crate::seed::{OidcProvider, Parameter, Role};
 
 mod identity;
 mod kms;
+pub(crate) mod tencent;
 
 pub use kms::SecretVersionSpec;
 
@@ -120,6 +121,7 @@ pub(crate) fn router() -> Router<Arc<Cloud>> {
         )
         .merge(kms::router())
         .merge(identity::router())
+        .nest("/tencent", tencent::router())
         .route("/keys", post(put_key).put(put_key))
         .route("/keys/revoke", post(revoke_key))
         .route("/keys/restore", post(restore_key))

@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     body: Vec<u8>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    /// The time that the answer says, if not the system's.
+    date: Option<String>,
 }
 
 /// Sends an answer, or what a fault makes of it.
@@ -86,6 +88,7 @@ impl Answer {
             body: body.to_string().into_bytes(),
             request_id: Some(request_id),
             retry_after,
+            date: None,
         }
     }
 
@@ -97,6 +100,19 @@ impl Answer {
             body: body.into_bytes(),
             request_id: None,
             retry_after: None,
+            date: None,
+        }
+    }
+
+    /// JSON as another cloud than this gateway's sends it, with the time of that cloud's clock.
+    pub(crate) fn json(status: u16, body: &Value, date: String) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            body: body.to_string().into_bytes(),
+            request_id: None,
+            retry_after: None,
+            date: Some(date),
         }
     }
 
@@ -105,6 +121,10 @@ impl Answer {
         let id = self.request_id.as_deref().map(HeaderValue::from_str);
         if let Some(Ok(id)) = id {
             response.headers_mut().insert("x-acs-request-id", id);
+        }
+        let date = self.date.as_deref().map(HeaderValue::from_str);
+        if let Some(Ok(date)) = date {
+            response.headers_mut().insert(header::DATE, date);
         }
         if let Some(wait) = self
             .retry_after

@@ -16,6 +16,9 @@ use crate::seed::{OidcProvider, Parameter, Role};
 
 mod identity;
 mod kms;
+mod tencent;
+
+pub use tencent::TencentAdmin;
 
 /// The admin API at a URL. Its operations are those of [`Simulator`](crate::Simulator).
 #[derive(Debug, Clone)]

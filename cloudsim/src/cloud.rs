@@ -17,11 +17,12 @@ use crate::ledger::Ledger;
 use crate::metadata::MetadataState;
 use crate::nonce::NonceCache;
 use crate::parameter::{ParameterStore, Place};
-use crate::quota::Quotas;
+use crate::quota::{self, Quotas};
 use crate::request::Request;
 use crate::secret::SecretStore;
 use crate::seed::{Account, KmsSettings, OidcProvider, Parameter, Role, Seed, SeedError};
 use crate::shared::Shared;
+use crate::tencent;
 
 mod identities;
 mod secrets;
@@ -41,7 +42,8 @@ pub(crate) struct Cloud {
     pub(crate) plain_parameters: Shared<ParameterStore>,
     pub(crate) secrets: Shared<SecretStore>,
     pub(crate) kms: Shared<KmsSettings>,
-    pub(crate) quotas: Shared<Quotas>,
+    pub(crate) quotas: Shared<Quotas<(String, String, quota::Kind)>>,
+    pub(crate) tencent: tencent::State,
     pub(crate) host: Shared<MetadataState>,
     pub(crate) nonces: Shared<NonceCache>,
     pub(crate) faults: Shared<Faults>,
@@ -113,6 +115,7 @@ impl Cloud {
             secrets: Shared::new(secrets::stored(seed, now)),
             kms: Shared::new(seed.kms.clone()),
             quotas: Shared::default(),
+            tencent: tencent::State::new(&seed.tencent, now),
             host: Shared::new(MetadataState::new(seed)),
             nonces: Shared::new(NonceCache::new(now)),
             faults: Shared::default(),
@@ -236,9 +239,9 @@ impl Cloud {
 
     /// Revokes a key, long-lived or issued, or takes the revocation back.
     pub(crate) fn set_revoked(&self, id: &str, revoked: bool) -> Result<(), CloudError> {
-        self.registry
-            .write()
-            .set_revoked(id, revoked)
+        let known = self.registry.write().set_revoked(id, revoked)
+            || self.tencent.registry.write().set_revoked(id, revoked);
+        known
             .then_some(())
             .ok_or(CloudError::NotFound("access key"))
     }

@@ -22,7 +22,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
-    /// `oos`, `sts`, `kms` or `metadata`.
+    /// `oos`, `sts`, `kms` or `metadata`; `ssm`, `tencent-sts` or `tencent-metadata`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// The action, for example `GetSecretParameters`.
@@ -55,7 +55,8 @@ pub enum Effect {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
-    /// The cloud throttles, with `x-acs-retry-after` if a time is given.
+    /// The cloud throttles, with `x-acs-retry-after` if a time is given. Tencent's, without a code of another
+    /// choice, says `RequestLimitExceeded` with status 200 and no time.
     Throttle {
         /// The HTTP status.
         #[serde(default = "default_throttle_status")]

@@ -21,6 +21,7 @@ use crate::metadata::{self, Asked};
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::service::{Action, Service, kms, oos, sts};
+use crate::tencent;
 
 const MAX_BODY: usize = 1 << 20;
 pub(crate) const UNKNOWN: &str = "unknown";
@@ -40,6 +41,9 @@ pub(crate) async fn answer(
     }
     let mut request = Request::new(parts, body, peer.address);
     request.instance = peer.instance;
+    if tencent::is_asked(&request) {
+        return tencent::answer(&cloud, &request, &peer).await;
+    }
     if let Some(asked) = Asked::of(&request) {
         return metadata::answer(&cloud, asked, &request, &peer).await;
     }

@@ -15,11 +15,12 @@ const SECONDS: usize = 7_200;
 pub struct Call {
     /// When it arrived.
     pub at: Timestamp,
-    /// `oos`, `sts`, `kms`, `metadata` or `unknown`.
+    /// `oos`, `sts`, `kms` or `metadata`; Tencent's `ssm`, `tencent-sts` or `tencent-metadata`; or `unknown`.
     pub service: String,
     /// The action, or `unknown`.
     pub action: String,
-    /// The ARN of the role, user or account; for `AssumeRoleWithOIDC` of the role that is asked for; or `unknown`.
+    /// The ARN of the role, user or account; for `AssumeRoleWithOIDC` and
+    /// `AssumeRoleWithWebIdentity` of the role that is asked for; or `unknown`.
     pub principal: String,
     /// The session's name, of a role.
     pub session: Option<String>,

@@ -47,9 +47,10 @@ mod service;
 mod shared;
 mod signature;
 mod simulator;
+pub mod tencent;
 
 pub use admin::{AccessKeySpec, ParameterSpec, SecretVersionSpec};
-pub use client::{Admin, AdminError};
+pub use client::{Admin, AdminError, TencentAdmin};
 pub use cloud::{Clock, CloudError, ParameterInfo, SecretInfo};
 pub use fault::{ActiveFault, Effect, Fault, Match};
 pub use hidden::Hidden;
@@ -64,4 +65,4 @@ pub use seed::{
     Trust, TrustStatement, User,
 };
 pub use server::Options;
-pub use simulator::{Error, Simulator};
+pub use simulator::{Error, Simulator, Tencent as SimulatedTencent};

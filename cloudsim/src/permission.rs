@@ -38,7 +38,7 @@ impl Resource {
     pub(crate) fn matches(&self, allowed: &str, account: &str) -> bool {
         if allowed == "*" {
             true
-        } else if allowed.starts_with("acs:") {
+        } else if allowed.starts_with("acs:") || allowed.starts_with("qcs:") {
             pattern::matches(allowed, &self.arn)
         } else {
             self.account == account && pattern::matches(allowed, &self.name)

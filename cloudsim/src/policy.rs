@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::pattern;
 use crate::permission::Resource;
 
+mod cam;
 mod resource;
 
 pub(crate) use resource::{ResourcePolicy, Statement as ResourceStatement};

@@ -1,6 +1,7 @@
-//! Quotas: how many calls of a kind an account has in a second.
+//! Quotas: how many calls there may be in a second, counted apart as a cloud counts them.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::seed::KmsSettings;
 
@@ -15,11 +16,11 @@ pub(crate) enum Kind {
     Write,
 }
 
-/// The calls of the current second.
-#[derive(Debug, Default)]
-pub(crate) struct Quotas {
+/// The calls of the current second, by what a cloud counts apart: accounts, regions, kinds, actions.
+#[derive(Debug)]
+pub(crate) struct Quotas<K> {
     second: i64,
-    calls: HashMap<(String, String, Kind), u32>,
+    calls: HashMap<K, u32>,
 }
 
 // === impl Kind ===
@@ -36,26 +37,25 @@ impl Kind {
 
 // === impl Quotas ===
 
-impl Quotas {
+impl<K: Eq + Hash> Quotas<K> {
     /// Counts a call; `false` if it is one too many in this second of Unix time.
-    pub(crate) fn take(
-        &mut self,
-        second: i64,
-        account: &str,
-        region: &str,
-        kind: Kind,
-        limit: u32,
-    ) -> bool {
+    pub(crate) fn take(&mut self, second: i64, of: K, limit: u32) -> bool {
         if second != self.second {
             self.second = second;
             self.calls.clear();
         }
-        let calls = self
-            .calls
-            .entry((account.to_owned(), region.to_owned(), kind))
-            .or_default();
+        let calls = self.calls.entry(of).or_default();
         *calls += 1;
         *calls <= limit
+    }
+}
+
+impl<K> Default for Quotas<K> {
+    fn default() -> Self {
+        Self {
+            second: 0,
+            calls: HashMap::new(),
+        }
     }
 }
 
@@ -66,11 +66,11 @@ mod tests {
     #[test]
     fn each_account_region_and_kind_has_its_own_quota_each_second() {
         let mut quotas = Quotas::default();
-        assert!(quotas.take(1, "a", "r", Kind::Read, 1));
-        assert!(!quotas.take(1, "a", "r", Kind::Read, 1));
-        assert!(quotas.take(1, "a", "r", Kind::List, 1));
-        assert!(quotas.take(1, "a", "q", Kind::Read, 1));
-        assert!(quotas.take(1, "b", "r", Kind::Read, 1));
-        assert!(quotas.take(2, "a", "r", Kind::Read, 1));
+        assert!(quotas.take(1, ("a", "r", Kind::Read), 1));
+        assert!(!quotas.take(1, ("a", "r", Kind::Read), 1));
+        assert!(quotas.take(1, ("a", "r", Kind::List), 1));
+        assert!(quotas.take(1, ("a", "q", Kind::Read), 1));
+        assert!(quotas.take(1, ("b", "r", Kind::Read), 1));
+        assert!(quotas.take(2, ("a", "r", Kind::Read), 1));
     }
 }

@@ -61,6 +61,14 @@ impl Refusal {
         )
     }
 
+    /// The same refusal of a cloud that says it in the body alone, with the status of success.
+    pub(crate) fn in_body(self) -> Self {
+        Self {
+            status: 200,
+            ..self
+        }
+    }
+
     /// The error body of the POP gateway.
     pub(crate) fn body(&self, request_id: &str, host: &str) -> Value {
         let mut body = json!({

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::hidden::Hidden;
 use crate::jwks::Jwks;
+use crate::tencent::Tencent;
 
 mod identity;
 mod kms;
@@ -41,7 +42,11 @@ pub struct Seed {
     /// The endpoint for `ALIBABA_CLOUD_CREDENTIALS_URI`; without it there is none.
     #[serde(default)]
     pub credentials_uri: Option<CredentialsUri>,
-    /// The accounts, at least one. Operations that name no account mean the first.
+    /// What Tencent Cloud holds.
+    #[serde(default)]
+    pub tencent: Tencent,
+    /// The accounts, at least one of this or of the other cloud. Operations that name no account mean the first.
+    #[serde(default)]
     pub accounts: Vec<Account>,
 }
 
@@ -201,7 +206,7 @@ impl Seed {
     }
 
     pub(crate) fn check(&self) -> Result<(), SeedError> {
-        if self.accounts.is_empty() {
+        if self.accounts.is_empty() && self.tencent.accounts.is_empty() {
             return Err(SeedError::Rule(
                 "accounts: at least one is needed".to_owned(),
             ));
@@ -209,7 +214,7 @@ impl Seed {
         for account in &self.accounts {
             account.check()?;
         }
-        Ok(())
+        self.tencent.check()
     }
 }
 

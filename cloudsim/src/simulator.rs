@@ -23,6 +23,9 @@ use crate::server::{self, Options};
 
 mod identity;
 mod kms;
+mod tencent;
+
+pub use tencent::Tencent;
 
 /// A simulator that runs until it is dropped.
 ///

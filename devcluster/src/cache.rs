@@ -1,6 +1,6 @@
-//! The user's cache of binaries, filled by building the pinned Go module.
+//! The user's cache of binaries, filled by building pinned Go modules.
 
-use crate::binary::{Binary, GO_MOD, GO_SUM, KUBERNETES_VERSION};
+use crate::binary::{Binary, Module};
 use crate::error::Error;
 use crate::process::{Process, tail};
 use crate::report::say;
@@ -27,19 +27,19 @@ pub(crate) fn root(variable: impl Fn(&str) -> Option<String>) -> Result<PathBuf,
         .ok_or(Error::NoCacheDirectory)
 }
 
-/// The folder of the binaries of this version, built with these flags from this module.
-pub(crate) fn folder(root: &Path) -> PathBuf {
+/// The folder of a module's binaries, built with these flags from this version of it.
+pub(crate) fn folder(root: &Path, module: &Module) -> PathBuf {
     let mut identity = vec![
         std::env::consts::OS.to_owned(),
         std::env::consts::ARCH.to_owned(),
     ];
-    for binary in Binary::ALL {
+    for binary in module.binaries {
         identity.extend(binary.build_arguments(""));
     }
-    identity.extend([GO_MOD.to_owned(), GO_SUM.to_owned()]);
+    identity.extend([module.go_mod.to_owned(), module.go_sum.to_owned()]);
     let hash = short_hash(identity.join("\0").as_bytes());
-    root.join("controlplane")
-        .join(format!("{KUBERNETES_VERSION}-{hash}"))
+    root.join(module.folder)
+        .join(format!("{}-{hash}", module.version))
 }
 
 /// Finds an executable on a search path.
@@ -54,8 +54,13 @@ pub(crate) fn go() -> Result<PathBuf, Error> {
     on_path("go", std::env::var("PATH").ok().as_deref()).ok_or(Error::NoGo)
 }
 
-/// Builds the missing binaries into `folder`. Two that run at once build once: the second waits for the first.
-pub(crate) async fn build(go: &Path, folder: &Path, missing: &[Binary]) -> Result<(), Error> {
+/// Builds the missing binaries of a module into `folder`. Two that run at once build once: the second waits for the first.
+pub(crate) async fn build(
+    go: &Path,
+    folder: &Path,
+    module: &Module,
+    missing: &[Binary],
+) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let _lock = lock(&folder.join("lock")).await?;
     let missing: Vec<_> = missing
@@ -72,7 +77,7 @@ pub(crate) async fn build(go: &Path, folder: &Path, missing: &[Binary]) -> Resul
         .prefix(WORK)
         .tempdir_in(folder)
         .map_err(Error::io("create in", folder))?;
-    for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
+    for (name, text) in [("go.mod", module.go_mod), ("go.sum", module.go_sum)] {
         let path = work.path().join(name);
         fs::write(&path, text).map_err(Error::io("write", &path))?;
     }
@@ -164,7 +169,8 @@ async fn lock(path: &Path) -> Result<File, Error> {
             Err(TryLockError::WouldBlock) => {
                 if !told {
                     say(format_args!(
-                        "waiting for another process that builds the control plane"
+                        "waiting for another process that builds into {}",
+                        path.display()
                     ));
                     told = true;
                 }

@@ -40,7 +40,7 @@ pub use lookup::{Environment, Source};
 pub use namespace::Namespace;
 pub use operator::{OPERATOR, OperatorAccount};
 pub use process::Process;
-pub use programs::{kubectl, prepare};
+pub use programs::{helm, kubectl, prepare};
 pub use writes::{Write, Writes};
 
 use tokio::sync::OnceCell;

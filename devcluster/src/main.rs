@@ -7,7 +7,7 @@
 )]
 
 use clap::{Parser, Subcommand};
-use devcluster::{Cluster, Error, Options};
+use devcluster::{Binary, Cluster, Error, Options};
 use std::fs;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
@@ -42,10 +42,12 @@ enum Command {
         #[arg(long)]
         detached: bool,
     },
-    /// Find the programs of a control plane, or build them into the cache; nothing to do with an existing cluster.
+    /// Find the programs of a control plane, which an existing cluster does not need, and of tests, or build them into the cache.
     Prepare,
     /// Print the path of a kubectl: the machine's, or one built into the cache.
     Kubectl,
+    /// Print the path of the Helm that the chart is tested with, built into the cache.
+    Helm,
 }
 
 /// The reasons to stop.
@@ -99,6 +101,9 @@ async fn main() -> ExitCode {
         } => up(dir, with_controllers, crds, detached).await,
         Command::Prepare => devcluster::prepare().await,
         Command::Kubectl => devcluster::kubectl()
+            .await
+            .map(|path| println!("{}", path.display())),
+        Command::Helm => devcluster::helm(Binary::Helm4)
             .await
             .map(|path| println!("{}", path.display())),
     };

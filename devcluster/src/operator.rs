@@ -135,7 +135,17 @@ impl Cluster {
         )
         .await?;
 
-        let token = token(&client, namespace).await?;
+        self.account(rules, namespace).await
+    }
+
+    /// The identity of an operator that something else, a chart for example, has installed in `namespace`: its
+    /// ServiceAccount is called [`OPERATOR`].
+    pub async fn installed_operator(&self, namespace: &str) -> Result<OperatorAccount, Error> {
+        self.account(Rules::default(), namespace).await
+    }
+
+    async fn account(&self, rules: Rules, namespace: &str) -> Result<OperatorAccount, Error> {
+        let token = token(&self.client()?, namespace).await?;
         let mut config = self.config().clone();
         config.auth_info = AuthInfo {
             token: Some(token.clone().into()),

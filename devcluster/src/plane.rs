@@ -19,7 +19,7 @@ pub(crate) const ATTEMPTS: usize = 5;
 
 // Those whose absence a user of the API would notice; the rest (nodes, workloads, volumes) costs CPU for nothing here.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
-    serviceaccount-token-controller,root-ca-certificate-publisher-controller";
+    serviceaccount-token-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
 
 /// The running processes of one control plane.
 ///

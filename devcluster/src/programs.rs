@@ -1,6 +1,6 @@
 //! The programs on this machine: looked up, and built where they are missing.
 
-use crate::binary::Binary;
+use crate::binary::{Binary, CONTROL_PLANE};
 use crate::cache;
 use crate::error::Error;
 use crate::lookup::{Environment, Source};
@@ -42,18 +42,21 @@ pub(crate) fn environment() -> Result<(Environment, PathBuf), Error> {
     let variable = |name: &str| std::env::var(name).ok();
     let root = cache::root(variable)?;
     Ok((
-        Environment::from_variables(variable, cache::folder(&root)),
+        Environment::from_variables(variable, cache::folder(&root, &CONTROL_PLANE)),
         root,
     ))
 }
 
-/// Finds the programs of a control plane with controllers, or builds them into the cache. Where the environment names an
-/// existing cluster, none are needed.
+/// Finds the programs of a control plane with controllers, or builds them into the cache, and both Helms. Where the
+/// environment names an existing cluster, no control plane is needed.
 pub async fn prepare() -> Result<(), Error> {
     let (environment, _) = environment()?;
     match environment.cluster(&[], Path::exists)? {
         source @ Source::Existing { .. } => say(format_args!("{source}")),
         _ => drop(Programs::provide(&environment, true).await?),
+    }
+    for binary in [Binary::Helm4, Binary::Helm3] {
+        helm(binary).await?;
     }
     Ok(())
 }
@@ -66,6 +69,19 @@ pub async fn kubectl() -> Result<PathBuf, Error> {
     let (environment, _) = environment()?;
     let mut paths = provide(&environment, &[Binary::Kubectl]).await?;
     Ok(paths.swap_remove(0))
+}
+
+/// A Helm of the version of `binary`, which is [`Binary::Helm3`] or [`Binary::Helm4`], built into the cache: never the
+/// machine's, so that tests say the same everywhere.
+pub async fn helm(binary: Binary) -> Result<PathBuf, Error> {
+    let (_, root) = environment()?;
+    let module = binary.module();
+    let dir = cache::folder(&root, module);
+    let path = dir.join(binary.file_name());
+    if !path.is_file() {
+        cache::build(&cache::go()?, &dir, module, &[binary]).await?;
+    }
+    Ok(path)
 }
 
 async fn provide(environment: &Environment, need: &[Binary]) -> Result<Vec<PathBuf>, Error> {
@@ -82,7 +98,7 @@ async fn provide(environment: &Environment, need: &[Binary]) -> Result<Vec<PathB
             missing,
             dir,
         } => {
-            cache::build(&go.ok_or(Error::NoGo)?, &dir, &missing).await?;
+            cache::build(&go.ok_or(Error::NoGo)?, &dir, &CONTROL_PLANE, &missing).await?;
             Ok(paths)
         }
         Source::Existing { .. } => unreachable!("`binaries` never answers with a cluster"),

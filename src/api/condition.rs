@@ -10,7 +10,8 @@ pub const READY: &str = "Ready";
 pub const FRESH: &str = "Fresh";
 /// On a store: its endpoint answers, as far as the calls through it tell.
 pub const REACHABLE: &str = "Reachable";
-/// Present only when true: not Ready, and nothing but a change by the user can help.
+/// Present only when true: not Ready, and nothing but a change by the user can help. GitOps tools that
+/// wait give up at it.
 pub const STALLED: &str = "Stalled";
 
 /// The status of a condition.

@@ -239,7 +239,7 @@ pub struct StoreStatus {
     pub observed_generation: Option<i64>,
 
     /// The store's conditions. Ready: the spec and the identity resolve. Reachable: no outage of the
-    /// endpoint is known.
+    /// endpoint is known. Stalled, present only when true: only a change of the spec can help.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -34,6 +34,8 @@ use crate::server::Server;
 const NAME_BYTES: usize = 8;
 /// The pause before the digest key is asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long an answer about it is waited for: who leads and waits for ever is worse than who asks twice.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What every term is built of.
 pub(super) struct Base {
@@ -223,11 +225,15 @@ impl Base {
     async fn key(&self) -> Result<DigestKey, DigestKeyError> {
         let namespace = &self.rules.operator_namespace;
         loop {
-            match digest_key::load(&self.client, namespace, &*self.edge.random).await {
-                Err(error @ DigestKeyError::Api { .. }) => {
+            let load = digest_key::load(&self.client, namespace, &*self.edge.random);
+            match tokio::time::timeout(PATIENCE, load).await {
+                Ok(Err(error @ DigestKeyError::Api { .. })) => {
                     tracing::warn!(%error, "the digest key is asked for again");
                 }
-                other => return other,
+                Ok(other) => return other,
+                Err(_) => {
+                    tracing::warn!("no answer about the digest key, which is asked for again");
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }

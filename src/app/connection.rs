@@ -65,9 +65,10 @@ pub(super) async fn connect(
     let found = tokio::time::timeout(FIRST_ANSWER, namespaces.get_metadata_opt(&namespace)).await;
     match found {
         Err(_) => Err(unreachable("no answer within 10 s".to_owned())),
-        // Whoever serves some namespaces only may not be allowed to look.
+        // Whoever serves some namespaces only, or no cluster stores, may not be allowed to look.
         Ok(Err(kube::Error::Api(status)))
-            if status.code == 403 && !args.watch_namespaces.is_empty() =>
+            if status.code == 403
+                && (!args.watch_namespaces.is_empty() || !args.cluster_stores) =>
         {
             Ok(Connection {
                 client,

@@ -31,6 +31,8 @@ use crate::refresh::{CallObserver, Caller, Hub};
 
 /// How long one call to a cloud may take, its credentials and retries included.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
+/// The time between two refreshes that are asked for in one namespace, after as many at once as it may have.
+const REFRESH_PACE: Duration = Duration::from_millis(200);
 /// How long running reconciles may take to end by themselves after a signal. Somebody else is waiting
 /// to lead.
 const DRAIN: Duration = Duration::from_millis(700);
@@ -99,7 +101,8 @@ impl Running {
             wakers: Wakers { objects, stores },
             verifications: Turns::every(Duration::from_millis(50)),
             looks: Turns::every(Duration::from_millis(10)),
-            refreshes: KeyedTurns::bursts(Duration::from_millis(200), 50),
+            refreshes: KeyedTurns::bursts(REFRESH_PACE, 50),
+            cluster_refreshes: KeyedTurns::bursts(REFRESH_PACE, 50),
             sweeps: Sweeps::default(),
             alive,
         });

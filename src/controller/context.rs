@@ -77,6 +77,8 @@ pub struct Context {
     pub looks: Turns,
     /// Turns for refreshes that people ask for.
     pub refreshes: KeyedTurns,
+    /// Turns for refreshes of cluster stores, which tenants cannot ask for.
+    pub cluster_refreshes: KeyedTurns,
     /// Refreshes of whole stores.
     pub sweeps: Sweeps,
     /// Dropped with this, hence when the last reconcile of the term has ended.

@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 const WAITING: usize = 256;
 /// The pace at which events are published.
 const PACE: Duration = Duration::from_millis(100);
+/// The most bytes of an event's note.
+const NOTE: usize = 1_024;
 /// How long one publication may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -90,7 +92,7 @@ impl Events {
                 EventType::Warning
             },
             reason: reason.to_owned(),
-            note: Some(message.chars().take(1_000).collect()),
+            note: Some(note(message)),
             action: "Refresh".to_owned(),
             secondary: None,
         };
@@ -104,6 +106,11 @@ impl Events {
         self.budget.namespaces.sweep(now);
         self.budget.kinds.sweep(now);
     }
+}
+
+/// As much of `message` as an event's note may have: 1,024 bytes.
+fn note(message: &str) -> String {
+    message[..message.floor_char_boundary(NOTE)].to_owned()
 }
 
 // === impl Budget ===
@@ -156,6 +163,12 @@ mod tests {
         let hour = now + Duration::from_hours(1);
         let later = (0..10_000).filter(|_| budget.admits(ready, "n", hour));
         assert_eq!(later.count(), 10 + 20);
+    }
+
+    #[test]
+    fn a_note_is_cut_between_letters() {
+        assert_eq!(note("as it is"), "as it is");
+        assert_eq!(note(&"密".repeat(1_000)), "密".repeat(341));
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,9 +25,9 @@ const CUT: f64 = 0.5;
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest pause that is believed.
 const LONGEST: Duration = Duration::from_mins(1);
-/// How the paths of token requests end, which wait for the end of a pause: those who want a token
-/// would take a refusal for the cloud's.
-const PATIENT: &str = "/token";
+/// The longest that a request for a token waits for the end of a pause; then it leaves all the same,
+/// before whoever wants the token takes the silence for the cloud's.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the API server bears our writes. Cloning shares it.
 #[derive(Clone)]
@@ -64,6 +64,17 @@ pub struct GivingWay<S> {
 #[error("the API server has too many requests")]
 pub struct Busy;
 
+/// What is written, where that makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A request for a `ServiceAccount`'s token. Those who want it would take a refusal for the cloud's.
+    Token,
+    /// An event. Servers often count them by themselves, and a refusal says nothing of other writes.
+    Event,
+    /// Anything else.
+    Change,
+}
+
 /// One write that is under way.
 struct Permit {
     shared: Arc<Shared>,
@@ -87,14 +98,16 @@ impl Pressure {
         self.0.state().wait(Instant::now())
     }
 
-    /// Waits until one more write may leave; during a pause only the patient wait.
-    async fn enter(&self, patient: bool) -> Result<Permit, Busy> {
+    /// Waits until one more write may leave; during a pause only for a token, and not for ever.
+    async fn enter(&self, kind: Kind) -> Result<Permit, Busy> {
+        let patient = kind == Kind::Token;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let freed = self.0.freed.notified();
             let now = Instant::now();
             let wait = {
                 let mut state = self.0.state();
-                let wait = state.wait(now);
+                let wait = state.wait(now).filter(|_| !patient || now < deadline);
                 if wait.is_none() && state.enter() {
                     let shared = Arc::clone(&self.0);
                     return Ok(Permit { shared, sent: now });
@@ -102,7 +115,7 @@ impl Pressure {
                 wait
             };
             match wait {
-                Some(wait) if patient => tokio::time::sleep(wait).await,
+                Some(wait) if patient => tokio::time::sleep_until(deadline.min(now + wait)).await,
                 Some(_) => return Err(Busy),
                 None => freed.await,
             }
@@ -154,6 +167,23 @@ impl State {
         if self.cut.is_none_or(|cut| cut < sent) {
             self.width = (self.width * CUT).max(1.0);
             self.cut = Some(now);
+        }
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// What is written at `path`.
+    fn of(path: &str) -> Self {
+        let mut parts = path
+            .split('/')
+            .skip_while(|part| *part != "namespaces")
+            .skip(2);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("serviceaccounts"), Some(_), Some("token")) => Self::Token,
+            (Some("events"), ..) => Self::Event,
+            _ => Self::Change,
         }
     }
 }
@@ -215,7 +245,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let patient = request.uri().path().ends_with(PATIENT);
+        let kind = Kind::of(request.uri().path());
         // Nothing leaves before this is polled.
         let answer = self.inner.call(request);
         if reads {
@@ -223,9 +253,11 @@ where
         }
         let pressure = self.pressure.clone();
         async move {
-            let permit = pressure.enter(patient).await?;
+            let permit = pressure.enter(kind).await?;
             let answer = answer.await.map_err(Into::into)?;
-            permit.answered(answer.status(), answer.headers());
+            if kind != Kind::Event {
+                permit.answered(answer.status(), answer.headers());
+            }
             Ok(answer)
         }
         .boxed()

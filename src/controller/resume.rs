@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use kube::{Api, Resource};
 use kube_runtime::WatchStreamExt;
-use kube_runtime::utils::ResetTimerBackoff;
+use kube_runtime::utils::{Backoff, ResetTimerBackoff};
 use kube_runtime::watcher::{self, Config, Error, Event, ExponentialBackoff, watcher};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -45,6 +45,9 @@ enum Told<K> {
     LostPlace(Error),
 }
 
+/// Waits that begin anew after a time without failures, and never because something was told.
+struct Calm(ResetTimerBackoff<ExponentialBackoff>);
+
 fn resumed<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> {
@@ -68,14 +71,29 @@ fn resumed<K>(
 }
 
 /// The waits between two tries: short enough that an outage is over soon after its end.
-fn waits() -> ResetTimerBackoff<ExponentialBackoff> {
+fn waits() -> Calm {
     let doubling = ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
         .with_max_delay(LONGEST_WAIT)
         .with_factor(2.0)
         .with_jitter()
         .without_max_times();
-    ResetTimerBackoff::new(doubling.into(), CALM)
+    Calm(ResetTimerBackoff::new(doubling.into(), CALM))
+}
+
+// === impl Calm ===
+
+impl Iterator for Calm {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for Calm {
+    /// A watch tells that it begins to list before the server has answered anything.
+    fn reset(&mut self) {}
 }
 
 fn is_lost_place(error: &Error) -> bool {
@@ -127,9 +145,14 @@ mod tests {
         .await;
         assert!(waits[1] >= 8 && waits[2] > waits[1] + 8, "{waits:?}");
         assert_eq!(waits[2], waits[3]);
-        let waits = times((0..100).map(|_| refused(500)).collect()).await;
-        let apart = waits.windows(2).map(|pair| pair[1] - pair[0]);
-        let (longest, all) = (apart.max().unwrap(), waits[99]);
-        assert!((100..=200).contains(&longest) && all < 20_000, "{waits:?}");
+        let refusals: fn() -> Vec<watcher::Result<Event<()>>> = || vec![refused(500)];
+        // A list that is refused was told of before it was asked for.
+        for events in [refusals, || vec![Ok(Event::Init), refused(500)]] {
+            let waits = times((0..100).flat_map(|_| events()).collect()).await;
+            let apart = waits.windows(2).map(|pair| pair[1] - pair[0]);
+            let (longest, all) = (apart.max().unwrap(), waits[waits.len() - 1]);
+            assert!((100..=200).contains(&longest), "{waits:?}");
+            assert!((9_000..20_000).contains(&all), "{waits:?}");
+        }
     }
 }

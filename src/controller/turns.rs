@@ -49,6 +49,12 @@ impl Turns {
         turn
     }
 
+    /// Takes the next turn, if it is within `horizon`, and says when it is.
+    pub fn take_within(&self, horizon: Duration, now: Instant) -> Option<Instant> {
+        let near = self.turn(*self.lock(), now) <= now + horizon;
+        near.then(|| self.take(now))
+    }
+
     /// Takes the next turn, if it is now.
     pub fn take_now(&self, now: Instant) -> bool {
         let free = self.is_free(now);
@@ -90,9 +96,10 @@ impl KeyedTurns {
         }
     }
 
-    /// Takes `key`'s next turn and says when it is.
-    pub fn take(&self, key: &str, now: Instant) -> Instant {
-        self.with(key, |turns| turns.take(now))
+    /// Takes `key`'s next turn, if it is within `horizon`, and says when it is. Whoever goes without
+    /// using its turn has moved those after it no further than that.
+    pub fn take_within(&self, key: &str, horizon: Duration, now: Instant) -> Option<Instant> {
+        self.with(key, |turns| turns.take_within(horizon, now))
     }
 
     /// Takes `key`'s next turn, if it is now.
@@ -164,9 +171,13 @@ mod tests {
     async fn a_namespace_takes_no_turn_of_another_and_is_forgotten_when_it_rests() {
         let turns = KeyedTurns::bursts(SECOND, 2);
         let now = Instant::now();
-        for _ in 0..1_000 {
-            turns.take("greedy", now);
-        }
+        let horizon = 100 * SECOND;
+        let taken = (0..1_000).filter(|_| turns.take_within("greedy", horizon, now).is_some());
+        assert_eq!(
+            taken.count(),
+            102,
+            "no turn is given out beyond the horizon"
+        );
         assert!(turns.take_now("modest", now));
         assert!(!turns.is_free("greedy", now));
         turns.sweep(now + 2 * SECOND);

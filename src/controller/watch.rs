@@ -226,6 +226,7 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                 context.credentials.retain(&context.hub.identities());
                 let now = Instant::now();
                 context.refreshes.sweep(now);
+                context.cluster_refreshes.sweep(now);
                 context.events.sweep(now);
             }
         }

@@ -128,7 +128,7 @@ impl LeaseStore for KubernetesLease {
             };
             match written {
                 Ok(lease) => Ok(Record::of(&lease)),
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+                Err(kube::Error::Api(status)) if is_overtaken(status.code, version) => {
                     Err(ClaimError::Refused)
                 }
                 Err(error) => Err(ClaimError::Failed(reason(&error))),
@@ -136,6 +136,12 @@ impl LeaseStore for KubernetesLease {
         }
         .boxed()
     }
+}
+
+/// Whether the Lease is another than was known. One that cannot be made because its namespace is gone is
+/// not: to ask again at once would change nothing.
+fn is_overtaken(code: u16, version: Option<&str>) -> bool {
+    code == 409 || (code == 404 && version.is_some())
 }
 
 // === impl Record ===
@@ -205,4 +211,23 @@ impl Claim {
 
 fn seconds(time: Duration) -> i32 {
     i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_whose_namespace_is_gone_is_not_asked_for_again_at_once() {
+        let table = [
+            (409, None, true),
+            (409, Some("1"), true),
+            (404, Some("1"), true),
+            (404, None, false),
+            (403, None, false),
+        ];
+        for (code, version, expected) in table {
+            assert_eq!(is_overtaken(code, version), expected, "{code} {version:?}");
+        }
+    }
 }

@@ -55,7 +55,7 @@ fn calls(scene: &Scene<'_>) -> u64 {
 }
 
 /// Stops the operator and gives what is needed to start it again.
-async fn stop(world: &World) -> Setup {
+pub async fn stop(world: &World) -> Setup {
     let operator = world.operator.lock().await.take().unwrap();
     let setup = operator.successor();
     let (code, took) = operator.stop();
@@ -64,7 +64,8 @@ async fn stop(world: &World) -> Setup {
     setup
 }
 
-async fn start(world: &World, setup: Setup) {
+/// Starts an operator in the place of one that was stopped.
+pub async fn start(world: &World, setup: Setup) {
     *world.operator.lock().await = Some(Operator::start(setup).await);
 }
 

@@ -35,7 +35,7 @@ async fn writes_pause_for_as_long_as_the_api_server_says_and_climb_no_ladder() {
     }
     let secrets = format!("/namespaces/{}/secrets", scene.namespace);
     let statuses = "/externalcloudsecrets/";
-    api.refuse(Method::POST, &secrets, REFUSALS, "1");
+    api.refuse(Method::POST, &secrets, REFUSALS, "4");
     api.refuse(Method::PATCH, statuses, 2, "3");
     let start = Instant::now();
     scene.apply_all(&objects).await;
@@ -59,11 +59,11 @@ async fn writes_pause_for_as_long_as_the_api_server_says_and_climb_no_ladder() {
         let seconds = if refusal.path.contains(statuses) {
             3
         } else {
-            1
+            4
         };
         let until = refusal.at + Duration::from_secs(seconds);
         // What was under way when the refusal came had left before.
-        let under_way = refusal.at + Duration::from_millis(200);
+        let under_way = refusal.at + Duration::from_millis(1_500);
         let early: Vec<_> = seen
             .iter()
             .filter(|exchange| exchange.at > under_way && exchange.at < until)

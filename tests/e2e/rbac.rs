@@ -2,105 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::authorization::v1::SelfSubjectRulesReview;
-use k8s_openapi::api::rbac::v1::PolicyRule;
-use kube::Api;
-use kube::api::{GetParams, PostParams};
+use kube::api::GetParams;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::operator::RBAC;
+use super::grants::{self, Grant, Rules, table};
 use super::scene::Scene;
 use super::world::World;
 
-/// One permission: group, resource, names and verb.
-type Grant = (String, String, Vec<String>, String);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Rules {
-    cluster: Vec<PolicyRule>,
-    operator_namespace: Vec<PolicyRule>,
-    tokens: Vec<PolicyRule>,
-    watched_namespace: Vec<PolicyRule>,
-    cluster_stores: Vec<PolicyRule>,
-    namespace_labels: Vec<PolicyRule>,
-}
-
-fn grants(
-    groups: &[String],
-    resources: &[String],
-    names: &[String],
-    verbs: &[String],
-) -> Vec<Grant> {
-    let mut grants = Vec::new();
-    for group in groups {
-        for resource in resources {
-            let grant = |verb: &String| {
-                (
-                    group.clone(),
-                    resource.clone(),
-                    names.to_vec(),
-                    verb.clone(),
-                )
-            };
-            grants.extend(verbs.iter().map(grant));
-        }
-    }
-    grants
-}
-
-/// The permissions of `rules`, for these names besides their own.
-fn table(rules: &[PolicyRule], names: &[&str]) -> BTreeSet<Grant> {
-    let expand = |rule: &PolicyRule| {
-        let some = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-        let mut all = some(&rule.resource_names);
-        all.extend(names.iter().map(ToString::to_string));
-        grants(
-            &some(&rule.api_groups),
-            &some(&rule.resources),
-            &all,
-            &rule.verbs,
-        )
-    };
-    rules.iter().flat_map(expand).collect()
-}
-
-/// What the API server says the operator may do in `namespace`, less what everybody may.
+/// What the API server says the operator may do in `namespace`.
 async fn allowed(world: &World, namespace: &str) -> BTreeSet<Grant> {
-    let api: Api<SelfSubjectRulesReview> = Api::all(world.account.client().unwrap());
-    let review = json!({ "metadata": {}, "spec": { "namespace": namespace } });
-    let review: SelfSubjectRulesReview = serde_json::from_value(review).unwrap();
-    let status = api
-        .create(&PostParams::default(), &review)
-        .await
-        .unwrap()
-        .status
-        .unwrap();
-    assert!(!status.incomplete, "{:?}", status.evaluation_error);
-    let everybodys = ["authorization.k8s.io", "authentication.k8s.io"];
-    let some = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let expand = |rule: &k8s_openapi::api::authorization::v1::ResourceRule| {
-        let (groups, resources) = (some(&rule.api_groups), some(&rule.resources));
-        grants(
-            &groups,
-            &resources,
-            &some(&rule.resource_names),
-            &rule.verbs,
-        )
-    };
-    let grants = status.resource_rules.iter().flat_map(expand);
-    grants
-        .filter(|grant| !everybodys.contains(&&*grant.0))
-        .collect()
+    grants::allowed(world.account.client().unwrap(), namespace).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_may_do_exactly_what_the_file_says() {
     let world = World::shared().await;
-    let rules: Rules = serde_saphyr::from_str(RBAC).unwrap();
+    let rules = Rules::read();
     let everywhere = table(&rules.cluster, &[]);
     let scene = Scene::new(world, "granted").await;
     let bare = world.cluster.namespace("bare").await.unwrap();
@@ -131,7 +50,7 @@ async fn the_operator_may_do_exactly_what_the_file_says() {
 
 #[test]
 fn an_operator_of_some_namespaces_has_the_same_permissions_where_it_has_any() {
-    let rules: Rules = serde_saphyr::from_str(RBAC).unwrap();
+    let rules = Rules::read();
     let parts = [
         rules.watched_namespace,
         rules.cluster_stores,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use cloudsim::{Effect, Fault};
 use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore};
 use futures::future::join_all;
 use kube::Api;
@@ -90,6 +91,61 @@ async fn a_refresh_that_comes_too_soon_waits_for_its_turn_and_is_not_lost() {
         scene.calls("db") - calls,
         2,
         "what was asked in between is one"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_while_an_answer_is_waited_for_is_read_after_it() {
+    let world = World::shared().await;
+    let scene = Scene::new(world, "late").await;
+    scene.put("db", "canary-1");
+    let object = scene.object("db", NEVER, &[("password", "db")]);
+    scene.apply(&object).await.unwrap();
+    scene.wait_settled("db").await;
+    let late = Fault::new(Effect::Delay { millis: 4_000 }).name(&scene.key("db"));
+    let late = scene.cloud.add_fault(late);
+    let calls = scene.calls("db");
+    scene.refresh("db", "1").await;
+    until("the call", SOON, async || match scene.calls("db") {
+        now if now > calls => Ok(()),
+        now => Err(now),
+    })
+    .await;
+    // Younger than the answer that is on its way.
+    scene.put("db", "canary-2");
+    scene.refresh("db", "2").await;
+    scene.refresh_store("CloudSecretStore", "oos", "3").await;
+    scene.wait_handled("db", "1").await;
+    scene.cloud.clear_fault(late);
+    scene.wait_handled("db", "2").await;
+    scene.wait_value("db", "password", "canary-2").await;
+    scene
+        .wait_store_handled("CloudSecretStore", "oos", "3")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_always_refreshing_holds_up_no_cluster_stores_refresh() {
+    let world = World::shared().await;
+    let scene = Scene::new(world, "busy").await;
+    let names = scene.settled_objects(BURST * 3).await;
+    let mut auth = scene.rrsa("reader");
+    auth["rrsa"]["serviceAccountRef"] = json!({ "name": "reader", "namespace": scene.namespace });
+    let conditions = json!([{ "namespaces": [scene.namespace] }]);
+    let store = scene.cluster_store("busy", auth, conditions);
+    scene.apply(&store).await.unwrap();
+    let (kind, name) = ("ClusterCloudSecretStore", scene.cluster_name("busy"));
+    let reader = scene.reading("db", (kind, &name), &[("value", &scene.key("x0"))]);
+    scene.apply(&reader).await.unwrap();
+    scene.wait_settled("db").await;
+    join_all(names.iter().map(|name| scene.refresh(name, "1"))).await;
+    let start = Instant::now();
+    scene.refresh_store(kind, &name, "now").await;
+    scene.wait_store_handled(kind, &name, "now").await;
+    let (took, queue) = (start.elapsed(), PACE * 100);
+    assert!(
+        took < queue,
+        "{took:?} behind {queue:?} of the namespace's own"
     );
 }
 

@@ -210,7 +210,7 @@ impl World {
 
 /// A cloud that knows the cluster's issuer, as an ACK cluster's is known, and has a dedicated KMS
 /// instance.
-async fn cloud(cluster: &Cluster) -> Simulator {
+pub async fn cloud(cluster: &Cluster) -> Simulator {
     let seed = format!(
         "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
          issuer: {}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \

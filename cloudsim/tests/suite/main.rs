@@ -18,4 +18,8 @@ mod path;
 mod program;
 mod sharing;
 mod support;
+mod tencent;
+mod tencent_gateway;
+mod tencent_sts;
+mod tencent_support;
 mod token;

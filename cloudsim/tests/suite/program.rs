@@ -56,6 +56,7 @@ async fn the_program_starts_with_the_example_and_obeys_its_admin_api() {
     admin.health().await.unwrap();
     let before = admin.parameters().await.unwrap();
     assert_eq!(before.len(), 4);
+    assert_eq!(admin.tencent().secrets().await.unwrap().len(), 3);
     assert_eq!(
         admin
             .put_parameter("/shop/db/password", "canary")

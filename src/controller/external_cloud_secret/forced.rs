@@ -10,6 +10,9 @@ use crate::controller::context::fingerprint;
 /// The shortest time between two forced reads of one object.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// How far ahead turns are given out. Whoever finds none asks again after this long.
+pub const HORIZON: Duration = Duration::from_mins(5);
+
 /// The forced reads of one object.
 #[derive(Debug, Default, Clone)]
 pub struct Forced {
@@ -64,6 +67,11 @@ impl Step {
         }
     }
 
+    /// When the object is looked at again, for a forced read that has just ended.
+    pub fn until_next(self) -> Option<Duration> {
+        self.reads().map(|_| Duration::ZERO).or(self.wait())
+    }
+
     /// How long the next one waits.
     pub fn wait(self) -> Option<Duration> {
         match self {
@@ -76,8 +84,13 @@ impl Step {
 // === impl Forced ===
 
 impl Forced {
-    /// What to do about `ask`; `take` takes the namespace's next turn.
-    pub fn step(&mut self, ask: Ask<'_>, now: Instant, take: impl FnOnce() -> Instant) -> Step {
+    /// What to do about `ask`; `take` takes the namespace's next turn, if it is within [`HORIZON`].
+    pub fn step(
+        &mut self,
+        ask: Ask<'_>,
+        now: Instant,
+        take: impl FnOnce() -> Option<Instant>,
+    ) -> Step {
         if let Some(under_way) = &self.under_way {
             return Step::Read(under_way.anew);
         }
@@ -92,9 +105,11 @@ impl Forced {
             return Step::Wait(rested - now);
         }
         if !ask.swept && !ask.new {
-            let turn = *self.turn.get_or_insert_with(take);
-            if turn > now {
-                return Step::Wait(turn - now);
+            self.turn = self.turn.or_else(take);
+            match self.turn {
+                None => return Step::Wait(HORIZON),
+                Some(turn) if turn > now => return Step::Wait(turn - now),
+                Some(_) => {}
             }
         }
         self.turn = None;
@@ -152,7 +167,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_object_is_read_once_in_ten_seconds_and_the_last_request_counts() {
         let (mut forced, start) = (Forced::default(), Instant::now());
-        let free = || start;
+        let free = || Some(start);
         let Step::Read(first) = forced.step(asked("1"), start, free) else {
             panic!("not at once")
         };
@@ -182,11 +197,20 @@ mod tests {
         turns.take(start);
         let mut forced = Forced::default();
         for request in ["1", "2", "3"] {
-            let step = forced.step(asked(request), start, || turns.take(start));
+            let step = forced.step(asked(request), start, || Some(turns.take(start)));
             assert_eq!(step, Step::Wait(SECOND));
         }
         assert_eq!(turns.take(start), start + 2 * SECOND);
         let step = forced.step(asked("3"), start + SECOND, || unreachable!());
+        assert!(matches!(step, Step::Read(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_turn_asks_again_later_and_is_not_forgotten() {
+        let (mut forced, start) = (Forced::default(), Instant::now());
+        assert_eq!(forced.step(asked("1"), start, || None), Step::Wait(HORIZON));
+        let later = start + HORIZON;
+        let step = forced.step(asked("1"), later, || Some(later));
         assert!(matches!(step, Step::Read(_)));
     }
 
@@ -221,7 +245,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stores_refresh_that_comes_while_one_is_read_is_another() {
         let (mut forced, start) = (Forced::default(), Instant::now());
-        forced.step(asked("1"), start, || start);
+        forced.step(asked("1"), start, || Some(start));
         let swept = Ask {
             swept: true,
             ..asked("1")
@@ -235,7 +259,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_could_not_begin_is_not_lost() {
         let (mut forced, start) = (Forced::default(), Instant::now());
-        forced.step(asked("1"), start, || start);
+        forced.step(asked("1"), start, || Some(start));
         forced.give_up();
         assert_eq!(forced.done(), None);
         let step = forced.step(asked("1"), start + SECOND, || unreachable!());

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::apply;
 use super::failover;
-use super::forced::{Ask, Step};
+use super::forced::{Ask, HORIZON, Step};
 use super::gather::{Gathered, gather};
 use super::memory::Memory;
 use super::ownership::SecretFacts;
@@ -156,6 +156,7 @@ async fn settle(
         key: &context.key,
     };
     let mut read_at = None;
+    let mut next = step.wait();
     let round = match facts.due() {
         Due::Report(standing) => {
             give_up(context, key, memory);
@@ -184,6 +185,9 @@ async fn settle(
                 return Ok(Ended::Waiting);
             };
             read_at = fetched.1;
+            // What was asked for while the values came may be younger than they are.
+            let swept = context.sweeps.includes(key);
+            next = self::step(context, object, status, swept, memory).until_next();
             fetched.0
         }
     };
@@ -204,7 +208,7 @@ async fn settle(
     let seen = secret.as_ref().map(|facts| &*facts.resource_version);
     let unverified = settled && seen.is_some() && memory.verified.as_deref() != seen && !wrote;
     let again = again.or(unverified.then_some(Duration::ZERO));
-    let again = again.into_iter().chain(step.wait()).min();
+    let again = again.into_iter().chain(next).min();
     Ok(again.map_or(Ended::Done, Ended::Again))
 }
 
@@ -257,7 +261,7 @@ fn step(
         new: matches!(status.observed_generation, None | Some(-1)),
     };
     let (namespace, now) = (object.namespace().unwrap_or_default(), Instant::now());
-    let take = || context.refreshes.take(&namespace, now);
+    let take = || context.refreshes.take_within(&namespace, HORIZON, now);
     memory.forced.get_or_insert_default().step(ask, now, take)
 }
 

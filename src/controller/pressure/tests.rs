@@ -123,6 +123,46 @@ async fn nothing_is_written_before_the_server_wants_more_but_reads_pass_and_toke
     assert_eq!(start.elapsed(), 2 * SECOND);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_waits_five_seconds_of_a_long_pause() {
+    let pressure = pressure();
+    let now = Instant::now();
+    pressure.0.state().refused(SECOND * 32, now, now);
+    let mut service = GiveWay(pressure).layer(Server::new(10));
+    let token = "/api/v1/namespaces/n/serviceaccounts/s/token";
+    let token = service.call(request(Method::POST, token)).await;
+    assert!(token.is_ok());
+    assert_eq!(now.elapsed(), 5 * SECOND + SECOND / 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_refused_hold_up_no_other_write() {
+    let pressure = pressure();
+    let mut service = GiveWay(pressure.clone()).layer(Server::new(0));
+    let event = "/apis/events.k8s.io/v1/namespaces/n/events";
+    let refused = service.call(request(Method::POST, event)).await;
+    assert_eq!(refused.unwrap().status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(pressure.wait(), None);
+}
+
+#[test]
+fn what_is_written_is_told_by_its_whole_path() {
+    let table = [
+        ("/api/v1/namespaces/n/serviceaccounts/s/token", Kind::Token),
+        ("/api/v1/namespaces/n/secrets/token", Kind::Change),
+        (
+            "/api/v1/namespaces/serviceaccounts/secrets/token",
+            Kind::Change,
+        ),
+        ("/apis/events.k8s.io/v1/namespaces/n/events", Kind::Event),
+        ("/apis/events.k8s.io/v1/namespaces/n/events/e", Kind::Event),
+        ("/api/v1/namespaces/events/secrets", Kind::Change),
+    ];
+    for (path, kind) in table {
+        assert_eq!(Kind::of(path), kind, "{path}");
+    }
+}
+
 #[test]
 fn a_pause_is_at_least_a_second_and_at_most_a_minute() {
     let now = Instant::now();

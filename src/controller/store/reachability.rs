@@ -1,12 +1,14 @@
 //! Whether the endpoints of stores answer, as the calls of the hub tell. No call is made for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future;
+
 use crate::api::{ConditionStatus, Reason};
 use crate::controller::context::Context;
-use crate::controller::dependency::Dependency;
+use crate::controller::dependency::{Dependency, Dependent};
 use crate::provider::CallError;
 
 /// The time between two stores that are told of an outage, so that one with many stores is no rush of
@@ -33,20 +35,41 @@ pub fn condition(host: &str, outage: Option<&CallError>) -> (ConditionStatus, Re
     }
 }
 
-/// Wakes the stores whose endpoint went out of reach or came back, for as long as it is polled.
+/// Wakes the stores whose endpoint went out of reach or came back, for as long as it is polled. Each
+/// change is taken in at once, and endpoints take turns, however many stores one has.
 pub async fn watch(context: Arc<Context>) {
     let mut outages = context.hub.outages();
     let mut out = BTreeSet::new();
-    while outages.changed().await.is_ok() {
-        let now = context.hub.hosts_out();
-        for (route, _) in now.symmetric_difference(&out) {
-            let endpoint = Dependency::Endpoint(route.to_string());
-            for dependent in context.dependencies.of(&endpoint) {
-                context.wake_one(dependent);
+    let mut to_tell: VecDeque<Vec<Dependent>> = VecDeque::new();
+    loop {
+        let next = async {
+            if to_tell.is_empty() {
+                future::pending::<()>().await;
+            } else {
                 tokio::time::sleep(PACE).await;
             }
+        };
+        tokio::select! {
+            changed = outages.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = context.hub.hosts_out();
+                for (route, _) in now.symmetric_difference(&out) {
+                    let endpoint = Dependency::Endpoint(route.to_string());
+                    to_tell.push_back(context.dependencies.of(&endpoint));
+                }
+                out = now;
+            }
+            () = next => {
+                if let Some(mut stores) = to_tell.pop_front()
+                    && let Some(store) = stores.pop()
+                {
+                    context.wake_one(store);
+                    to_tell.push_back(stores);
+                }
+            }
         }
-        out = now;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
@@ -12,8 +13,10 @@ use super::reachability;
 use super::resolve::StoreError;
 use super::sweep;
 use super::view::AnyStore;
-use crate::api::condition::{REACHABLE, READY, find_condition, remove_condition, set_condition};
-use crate::api::{ConditionStatus, Reason, interval};
+use crate::api::condition::{
+    REACHABLE, READY, STALLED, find_condition, remove_condition, set_condition,
+};
+use crate::api::{ConditionStatus, Reason, StoreStatus, interval};
 use crate::controller::context::Context;
 use crate::controller::dependency::{Dependency, Dependent, Notes};
 use crate::controller::external_cloud_secret::reconcile::{Ended, Failed};
@@ -57,15 +60,7 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
     next.last_handled_refresh = handled;
     let ended = again.map_or(Ended::Done, Ended::Again);
     let now = context.clock.now();
-    set_condition(
-        &mut next.conditions,
-        READY,
-        state,
-        reason,
-        message.as_str(),
-        generation,
-        now,
-    );
+    set_ready(&mut next, state, reason, &message, now);
     match &provider {
         Some(provider) => {
             let outage = context.hub.outage(provider.route());
@@ -116,6 +111,25 @@ pub async fn reconcile(context: &Context, store: &AnyStore) -> Result<Ended, Fai
         }
     }
     Ok(ended)
+}
+
+/// Sets `Ready`, and `Stalled` where whoever waits for this store waits in vain.
+fn set_ready(
+    status: &mut StoreStatus,
+    state: ConditionStatus,
+    reason: Reason,
+    message: &str,
+    now: Timestamp,
+) {
+    let generation = status.observed_generation;
+    let conditions = &mut status.conditions;
+    set_condition(conditions, READY, state, reason, message, generation, now);
+    if reason == Reason::InvalidSpec {
+        let holds = ConditionStatus::True;
+        set_condition(conditions, STALLED, holds, reason, message, generation, now);
+    } else {
+        remove_condition(conditions, STALLED);
+    }
 }
 
 /// What `Ready` says of `store`, which resolves to `resolved`.

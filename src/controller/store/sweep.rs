@@ -40,8 +40,10 @@ struct Known {
 struct Sweep {
     /// What was asked for when it began. What is asked for meanwhile is the next one's.
     request: String,
+    /// Those whose turn has not come.
+    waiting: BTreeSet<ObjectKey>,
+    /// Those that were let in and not read yet.
     under_way: BTreeSet<ObjectKey>,
-    passed: BTreeSet<ObjectKey>,
 }
 
 /// How a sweep stands after another step.
@@ -66,9 +68,7 @@ impl Sweeps {
     /// Notes that `object` was read, or cannot be.
     pub fn passed(&self, object: &ObjectKey) {
         for sweep in self.lock().under_way.values_mut() {
-            if let Some(object) = sweep.under_way.take(object) {
-                sweep.passed.insert(object);
-            }
+            sweep.under_way.remove(object);
         }
     }
 
@@ -89,42 +89,52 @@ impl Sweeps {
         self.lock().done.get(store).cloned()
     }
 
-    /// Goes on with the refresh of `store`, or begins one for `request`. `objects` are all that read
-    /// through it; `turn` takes the turn of an object's namespace, if it is now.
+    /// Whether a refresh of `store` is under way.
+    fn is_under_way(&self, store: &StoreId) -> bool {
+        self.lock().under_way.contains_key(store)
+    }
+
+    /// Begins the refresh of `store` for `request`, of the objects that read through it. Whoever comes
+    /// to it meanwhile is read anyway.
+    fn begin(&self, store: &StoreId, request: &str, objects: BTreeSet<ObjectKey>) {
+        let sweep = Sweep {
+            request: request.to_owned(),
+            waiting: objects,
+            under_way: BTreeSet::new(),
+        };
+        self.lock().under_way.insert(store.clone(), sweep);
+    }
+
+    /// Goes on with the refresh of `store`. `reads` says whether an object still reads through it;
+    /// `turn` takes the turn of an object's namespace, if it is now.
     fn advance(
         &self,
         store: &StoreId,
-        request: &str,
-        objects: &[ObjectKey],
+        reads: impl Fn(&ObjectKey) -> bool,
         turn: impl Fn(&ObjectKey) -> bool,
     ) -> Progress {
         let mut known = self.lock();
-        let sweep = known.under_way.entry(store.clone());
-        let sweep = sweep.or_insert_with(|| Sweep {
-            request: request.to_owned(),
-            under_way: BTreeSet::new(),
-            passed: BTreeSet::new(),
-        });
-        let open = objects.iter().filter(|key| !sweep.passed.contains(*key));
-        let open: BTreeSet<&ObjectKey> = open.collect();
-        if open.is_empty() {
-            let request = std::mem::take(&mut sweep.request);
-            known.under_way.remove(store);
-            known.done.insert(store.clone(), request.clone());
-            return Progress::Done(request);
-        }
+        let Some(sweep) = known.under_way.get_mut(store) else {
+            return Progress::LetIn(Vec::new());
+        };
         // What does not read through the store any more is not waited for.
-        sweep.under_way.retain(|key| open.contains(key));
-        let waiting = open
-            .into_iter()
-            .filter(|key| !sweep.under_way.contains(*key));
-        let let_in: Vec<ObjectKey> = waiting
-            .filter(|key| turn(key))
-            .take(AT_A_TIME)
-            .cloned()
-            .collect();
+        sweep.under_way.retain(&reads);
+        let mut let_in: Vec<ObjectKey> = {
+            let next = sweep.waiting.iter().filter(|key| turn(key));
+            next.take(AT_A_TIME).cloned().collect()
+        };
+        for key in &let_in {
+            sweep.waiting.remove(key);
+        }
+        let_in.retain(&reads);
         sweep.under_way.extend(let_in.iter().cloned());
-        Progress::LetIn(let_in)
+        if !sweep.waiting.is_empty() || !sweep.under_way.is_empty() {
+            return Progress::LetIn(let_in);
+        }
+        let request = std::mem::take(&mut sweep.request);
+        known.under_way.remove(store);
+        known.done.insert(store.clone(), request.clone());
+        Progress::Done(request)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -155,16 +165,22 @@ pub(super) fn advance(
     if !context.objects.are_complete() {
         return (handled, Some(PACE));
     }
-    let is_reader = |object: &ExternalCloudSecret| reads(object, &id) && context.serves(object);
-    let objects = context.objects.all();
-    let readers: Vec<ObjectKey> = objects
-        .into_iter()
-        .filter(|(_, kept)| kept.object().as_ref().is_some_and(is_reader))
-        .map(|(key, _)| key)
-        .collect();
+    if !context.sweeps.is_under_way(&id) {
+        context.sweeps.begin(&id, &request, readers(context, &id));
+    }
+    let still_reads = |key: &ObjectKey| {
+        let kept = context.objects.get(key);
+        let object = kept.and_then(|(_, kept)| kept.object());
+        object.is_some_and(|object| reads(&object, &id))
+    };
     let now = Instant::now();
-    let turn = |key: &ObjectKey| context.refreshes.take_now(&key.namespace, now);
-    match context.sweeps.advance(&id, &request, &readers, turn) {
+    // What tenants ask for by themselves takes no turn of what is asked for all of them.
+    let turns = match id.kind {
+        StoreKind::CloudSecretStore => &context.refreshes,
+        StoreKind::ClusterCloudSecretStore => &context.cluster_refreshes,
+    };
+    let turn = |key: &ObjectKey| turns.take_now(&key.namespace, now);
+    match context.sweeps.advance(&id, still_reads, turn) {
         Progress::LetIn(objects) => {
             for object in objects {
                 // The receiver is gone only when the process is stopping.
@@ -178,6 +194,21 @@ pub(super) fn advance(
             (Some(done), again)
         }
     }
+}
+
+/// The objects that read through the store `id`.
+fn readers(context: &Context, id: &StoreId) -> BTreeSet<ObjectKey> {
+    let near = |key: &ObjectKey| match id.kind {
+        StoreKind::CloudSecretStore => *key.namespace == *id.namespace,
+        StoreKind::ClusterCloudSecretStore => true,
+    };
+    let is_reader = |object: &ExternalCloudSecret| reads(object, id) && context.serves(object);
+    let objects = context.objects.all().into_iter();
+    objects
+        .filter(|(key, _)| near(key))
+        .filter(|(_, kept)| kept.object().as_ref().is_some_and(is_reader))
+        .map(|(key, _)| key)
+        .collect()
 }
 
 /// Whether an entry of `object` is read through the store `id`.
@@ -207,92 +238,89 @@ mod tests {
 
     fn objects(number: usize) -> Vec<ObjectKey> {
         (0..number)
-            .map(|i| ObjectKey::new("shop", &format!("o{i}")))
+            .map(|i| ObjectKey::new("shop", &format!("o{i:04}")))
             .collect()
     }
 
-    /// Lets everything pass that comes; says how many steps that took, and the most at a time.
-    fn run(
-        sweeps: &Sweeps,
-        objects: &[ObjectKey],
-        turn: impl Fn(&ObjectKey) -> bool,
-    ) -> (usize, usize) {
-        let (mut steps, mut most) = (0, 0);
-        loop {
-            match sweeps.advance(&store(), "1", objects, &turn) {
-                Progress::LetIn(some) => {
-                    most = most.max(some.len());
-                    for key in &some {
-                        sweeps.passed(key);
-                    }
-                }
-                Progress::Done(request) => {
-                    assert_eq!(request, "1");
-                    return (steps, most);
-                }
-            }
-            steps += 1;
-        }
+    fn begin(sweeps: &Sweeps, request: &str, objects: &[ObjectKey]) {
+        sweeps.begin(&store(), request, objects.iter().cloned().collect());
+    }
+
+    fn step(sweeps: &Sweeps, turn: impl Fn(&ObjectKey) -> bool) -> Progress {
+        sweeps.advance(&store(), |_| true, turn)
+    }
+
+    fn let_in(objects: &[ObjectKey]) -> Progress {
+        Progress::LetIn(objects.to_vec())
     }
 
     #[test]
     fn every_object_is_let_in_once_and_no_more_than_a_hundred_at_a_time() {
-        let (sweeps, all) = (Sweeps::default(), objects(1_050));
-        assert_eq!(run(&sweeps, &all, |_| true), (11, 100));
-        assert!(!sweeps.includes(&all[0]));
-        assert_eq!(
-            run(&sweeps, &[], |_| true),
-            (0, 0),
-            "nobody reads through it"
-        );
+        for (number, steps, most) in [(1_050, 11, 100), (100, 1, 100), (0, 0, 0)] {
+            let (sweeps, all) = (Sweeps::default(), objects(number));
+            begin(&sweeps, "1", &all);
+            let mut seen = Vec::new();
+            loop {
+                match step(&sweeps, |_| true) {
+                    Progress::LetIn(some) => {
+                        for key in &some {
+                            assert!(sweeps.includes(key));
+                            sweeps.passed(key);
+                        }
+                        seen.push(some);
+                    }
+                    Progress::Done(request) => break assert_eq!(request, "1"),
+                }
+            }
+            let largest = seen.iter().map(Vec::len).max().unwrap_or_default();
+            assert_eq!((seen.len(), largest), (steps, most));
+            assert_eq!(seen.concat(), all);
+            assert!(!sweeps.is_under_way(&store()));
+        }
     }
 
     #[test]
     fn who_has_no_turn_waits_and_is_waited_for() {
         let (sweeps, all) = (Sweeps::default(), objects(2));
-        let first_only = |key: &ObjectKey| *key == all[0];
-        let step = |turn: &dyn Fn(&ObjectKey) -> bool| sweeps.advance(&store(), "1", &all, turn);
-        assert_eq!(step(&first_only), Progress::LetIn(vec![all[0].clone()]));
+        begin(&sweeps, "1", &all);
+        let first = step(&sweeps, |key| *key == all[0]);
+        assert_eq!(first, let_in(&all[..1]));
         sweeps.passed(&all[0]);
         sweeps.passed(&all[1]);
-        assert_eq!(
-            step(&|_| false),
-            Progress::LetIn(Vec::new()),
-            "it was not let in"
-        );
-        assert_eq!(step(&|_| true), Progress::LetIn(vec![all[1].clone()]));
+        assert_eq!(step(&sweeps, |_| false), let_in(&[]), "it was not let in");
+        assert_eq!(step(&sweeps, |_| true), let_in(&all[1..]));
         assert!(sweeps.includes(&all[1]) && !sweeps.includes(&all[0]));
-        assert_eq!(
-            step(&|_| true),
-            Progress::LetIn(Vec::new()),
-            "it is under way"
-        );
+        assert_eq!(step(&sweeps, |_| true), let_in(&[]), "it is under way");
         sweeps.passed(&all[1]);
-        assert_eq!(step(&|_| true), Progress::Done("1".into()));
+        assert_eq!(step(&sweeps, |_| true), Progress::Done("1".into()));
     }
 
     #[test]
-    fn what_goes_is_not_waited_for_and_what_comes_is_read() {
+    fn what_reads_through_it_no_more_is_not_waited_for() {
         let (sweeps, all) = (Sweeps::default(), objects(3));
-        let step = |objects: &[ObjectKey]| sweeps.advance(&store(), "1", objects, |_| true);
-        assert_eq!(step(&all[..2]), Progress::LetIn(all[..2].to_vec()));
+        begin(&sweeps, "1", &all);
+        let last = |key: &ObjectKey| *key == all[2];
+        assert_eq!(step(&sweeps, |key| !last(key)), let_in(&all[..2]));
         sweeps.passed(&all[0]);
-        let now = [all[0].clone(), all[2].clone()];
-        assert_eq!(step(&now), Progress::LetIn(vec![all[2].clone()]));
+        let gone = sweeps.advance(&store(), |_| false, |_| true);
+        assert_eq!(gone, Progress::Done("1".into()));
         assert!(!sweeps.includes(&all[1]));
-        sweeps.passed(&all[2]);
-        assert_eq!(step(&now), Progress::Done("1".into()));
     }
 
     #[test]
-    fn a_request_that_comes_meanwhile_is_carried_out_afterwards() {
+    fn what_is_read_for_another_store_has_not_passed_this_one() {
         let (sweeps, all) = (Sweeps::default(), objects(1));
-        let step = |request| sweeps.advance(&store(), request, &all, |_| true);
-        step("1");
-        step("2");
+        let other = StoreId {
+            name: "other".into(),
+            ..store()
+        };
+        begin(&sweeps, "1", &all);
+        sweeps.begin(&other, "1", all.iter().cloned().collect());
+        step(&sweeps, |_| true);
         sweeps.passed(&all[0]);
-        assert_eq!(step("3"), Progress::Done("1".into()));
-        assert_eq!(step("3"), Progress::LetIn(all.clone()));
+        assert_eq!(step(&sweeps, |_| true), Progress::Done("1".into()));
+        let other = sweeps.advance(&other, |_| true, |_| true);
+        assert_eq!(other, let_in(&all));
     }
 
     #[test]

@@ -184,3 +184,41 @@ fn an_audience_is_never_empty() {
     assert_eq!(Audience::new(" \n"), None);
     assert_eq!(Audience::new("a").unwrap().as_str(), "a");
 }
+
+#[test]
+fn an_identity_keeps_its_name_from_version_to_version() {
+    let base = || Source::Rrsa(rrsa());
+    let by_file = Rrsa {
+        subject: file("/token"),
+        ..rrsa()
+    };
+    let entered = |role: &mut AssumedRole| role.external_id = Some("x".to_owned());
+    // Another name would have every Secret behind it verified anew after an upgrade.
+    let table = [
+        (
+            access_key("id", "secret", None),
+            "b9884b2bbe0de9aa75f3281459b316be",
+        ),
+        (
+            access_key("id", "secret", Some("token")),
+            "f833afc005166b41ed671690729a5b9e",
+        ),
+        (base(), "bf76563eec7523dcb43636dee1a71684"),
+        (Source::Rrsa(by_file), "db814a2c913f61490c9e9ae602d383c2"),
+        (hop(base(), &|_| {}), "ce5bae95a0be366ecfa793a84b47f1e3"),
+        (hop(base(), &entered), "881940dc0f0832b2ef25ebbce92d30f1"),
+        (instance(Some("worker")), "4708b4a404864602928ef8e4fe5c97fe"),
+        (
+            profile("/credentials", "default", "c.operator"),
+            "3d933112d8cdae549adb807cfe7623ea",
+        ),
+        (
+            uri("http://127.0.0.1/credentials"),
+            "f6f4a21e63d47924e667abf177d8431a",
+        ),
+    ];
+    for (source, name) in table {
+        let id = Identity::new(source, &key()).id();
+        assert_eq!(id.0.to_string(), name);
+    }
+}

@@ -70,9 +70,9 @@ impl<'a> Call<'a> {
             return Ok(());
         };
         let second = self.cloud.now().as_second();
-        let account = &self.caller.account;
+        let of = (self.caller.account.clone(), self.region.to_owned(), kind);
         let mut quotas = self.cloud.quotas.write();
-        if self.request.instance || quotas.take(second, account, self.region, kind, limit) {
+        if self.request.instance || quotas.take(second, of, limit) {
             return Ok(());
         }
         Err(Refusal::new(
