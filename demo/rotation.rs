@@ -1,7 +1,9 @@
-//! The step in which values change in the cloud: a parameter of OOS, and an account that KMS rotates.
+//! The step in which values change in the clouds: a parameter of OOS, an account that KMS rotates, and a
+//! version that is added to a secret of SSM.
 
 use std::time::Duration;
 
+use cloudsim::tencent::Version;
 use external_cloud_secrets::api::ExternalCloudSecret;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -9,13 +11,16 @@ use serde_json::json;
 
 use crate::failure::{Failure, Result};
 use crate::scene::{
-    ACCOUNT, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, annotation, password, stamp, value_of,
+    ACCOUNT, BOOKS, LEDGER, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, annotation, password,
+    stamp, value_of,
 };
 use crate::tell::{duration, text};
 use crate::wait::seen;
 
 /// The secret of KMS behind the example, an account of a database.
 const REMOTE_ACCOUNT: &str = "pay/rds/orders";
+/// The secret of SSM behind the example of two clouds, whose versions people name.
+const REMOTE_KEY: &str = "ledger-signing-key";
 
 // === impl Scene ===
 
@@ -74,6 +79,41 @@ impl Scene {
         let took = self.asked((PAY, ACCOUNT, ACCOUNT), changed).await?;
         text(&format!(
             "\nThe Secret {PAY}/{ACCOUNT} held the new password {} after the annotation, and the old one beside it.",
+            duration(took)
+        ));
+        Ok(())
+    }
+
+    /// Somebody adds a version to a secret of Tencent Cloud: it is the newest, and therefore read.
+    pub async fn add_version(&self) -> Result<()> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), LEDGER);
+        let before = secrets.get(BOOKS).await?;
+        let value = format!("demo-ledger-key-{}", stamp());
+        let version = Version::text("2026-02", &value);
+        self.cloud
+            .tencent()
+            .put_version(REMOTE_KEY, &version)
+            .await?;
+        text(&format!(
+            "\n{REMOTE_KEY} of Tencent Cloud gets a version 2026-02. No label moves to the newest there, so the operator looks"
+        ));
+        text("for it before each read:");
+        let changed = |secret: Option<&Secret>| {
+            secret.is_some_and(|secret| value_of(secret, "signing-key") == Some(value.as_bytes()))
+        };
+        let took = self.asked((LEDGER, BOOKS, BOOKS), changed).await?;
+        let after = secrets.get(BOOKS).await?;
+        let others = ["password", "webhook-token", "currency"];
+        let same = others
+            .iter()
+            .all(|key| value_of(&before, key) == value_of(&after, key));
+        if !same {
+            return Err(Failure(
+                "what did not change in the clouds changed here".into(),
+            ));
+        }
+        text(&format!(
+            "\nThe Secret {LEDGER}/{BOOKS} held its value {} after the annotation; what is of Alibaba Cloud beside it is as it was.",
             duration(took)
         ));
         Ok(())

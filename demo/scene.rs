@@ -22,6 +22,10 @@ pub const SECRET: &str = "db-credentials";
 pub const PAY: &str = "pay";
 /// Its object, and its Secret.
 pub const ACCOUNT: &str = "database";
+/// The namespace of the example that reads two clouds.
+pub const LEDGER: &str = "ledger";
+/// Its object, and its Secret.
+pub const BOOKS: &str = "books";
 /// How long anything may take that should happen at once.
 pub const SOON: Duration = Duration::from_secs(30);
 

@@ -16,7 +16,9 @@ use crate::wait::until;
 pub const HOME: &str = "external-cloud-secrets";
 /// The name under which the account knows the cluster, as in the examples.
 pub const PROVIDER: &str = "ack-rrsa-c1234567890";
-/// What the simulated cloud holds.
+/// The same in the account of Tencent Cloud.
+pub const TENCENT_PROVIDER: &str = "cls-1a2b3c4d";
+/// What the simulated clouds hold.
 pub const SEED: &str = include_str!("seed.yaml");
 
 const RBAC: &str = include_str!("../charts/external-cloud-secrets/rbac.yaml");
@@ -179,6 +181,17 @@ pub async fn register(cloud: &Admin, cluster: &Cluster) -> Result<String> {
     });
     let provider: OidcProvider = serde_json::from_value(provider)?;
     Ok(cloud.put_oidc_provider(&provider).await?)
+}
+
+/// Registers it with the account of Tencent Cloud too, which TKE does for its own clusters.
+pub async fn register_with_tencent(cloud: &Admin, cluster: &Cluster) -> Result<String> {
+    let provider = serde_json::json!({
+        "name": TENCENT_PROVIDER,
+        "issuer": cluster.issuer(),
+        "client_ids": ["sts.cloud.tencent.com"],
+    });
+    let provider: cloudsim::tencent::OidcProvider = serde_json::from_value(provider)?;
+    Ok(cloud.tencent().put_oidc_provider(&provider).await?)
 }
 
 /// A file of this repository.

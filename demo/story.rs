@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kubectl::Kubectl;
-use crate::scene::{ACCOUNT, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, stamp};
+use crate::scene::{ACCOUNT, BOOKS, LEDGER, NAMESPACE, OBJECT, PAY, SECRET, SOON, Scene, stamp};
 use crate::stage::{self, HOME, SEED, Stage};
 use crate::tell::{self, command, duration, output, step, text};
 use crate::wait::seen;
 
 /// The folders of the examples.
-const EXAMPLES: [&str; 3] = ["rrsa", "kms", "access-key"];
+const EXAMPLES: [&str; 4] = ["rrsa", "kms", "ssm", "access-key"];
 
 /// Tells it all.
 pub async fn tell(stage: &mut Stage, keep: bool) -> Result<()> {
@@ -44,6 +44,7 @@ pub async fn tell(stage: &mut Stage, keep: bool) -> Result<()> {
     step("5. Passwords change in the cloud");
     scene.rotate_parameter().await?;
     scene.rotate_account().await?;
+    scene.add_version().await?;
     step("6. The cloud goes away");
     scene.outage().await?;
     step("7. The object is deleted");
@@ -68,18 +69,19 @@ async fn start_cluster(stage: &mut Stage) -> Result<Cluster> {
 
 async fn start_cloud(stage: &mut Stage, cluster: &Cluster) -> Result<(Admin, String)> {
     text(
-        "\ncloudsim stands for Alibaba Cloud: it verifies every signature, token and permission as the cloud does.",
+        "\ncloudsim stands for Alibaba Cloud and Tencent Cloud: it verifies every signature, token and permission.",
     );
-    text("Its account, roles, access key, parameters and secrets are in demo/seed.yaml.");
+    text("Their accounts, roles, access key, parameters and secrets are in demo/seed.yaml.");
     command("cloudsim --seed demo/seed.yaml --oidc-ca CLUSTER_CA");
     let url = stage.cloud(cluster).await?;
     output(&format!("cloudsim: listening on {url}"));
     let cloud = Admin::new(&url)?;
     let arn = stage::register(&cloud, cluster).await?;
     text(
-        "\nThe account is told to trust tokens of this cluster, which ACK does when RRSA is switched on:",
+        "\nThe accounts are told to trust tokens of this cluster, which ACK and TKE do when that is switched on:",
     );
     output(&arn);
+    output(&stage::register_with_tencent(&cloud, cluster).await?);
     Ok((cloud, url))
 }
 
@@ -92,9 +94,9 @@ impl Scene {
             "charts/external-cloud-secrets/rbac.yaml and no others. --allow-insecure-endpoints lets it talk to cloudsim,",
         );
         text(
-            "which is neither https nor a host of Alibaba Cloud; a real installation never has that flag.",
+            "which is neither https nor a host of either cloud; a real installation never has that flag.",
         );
-        for folder in ["rrsa", "kms"] {
+        for folder in ["rrsa", "kms", "ssm"] {
             let files = format!(
                 "apply -f examples/{folder}/namespace.yaml -f examples/{folder}/serviceaccount.yaml"
             );
@@ -110,11 +112,11 @@ impl Scene {
         if let Some(program) = stage.program("operator") {
             output(&program.last_lines(3));
         }
-        for namespace in [NAMESPACE, PAY] {
+        for namespace in [NAMESPACE, PAY, LEDGER] {
             account.grant_tokens(namespace, &[namespace]).await?;
         }
         text(
-            "\nIt may request tokens of two ServiceAccounts, shop/shop and pay/pay, which stores below name; of no other.",
+            "\nIt may request tokens of three ServiceAccounts, shop/shop, pay/pay and ledger/ledger, which stores below name.",
         );
         Ok(url)
     }
@@ -126,7 +128,7 @@ impl Scene {
         );
         text("endpoint, and here the demo adds one to each, so that cloudsim is called:");
         output(&format!(
-            "spec.provider.*.endpoint: {}   (of oos and kms)",
+            "spec.provider.*.endpoint: {}   (of oos, kms and ssm)",
             self.cloud_url
         ));
         output(&format!(
@@ -164,17 +166,19 @@ impl Scene {
         ));
         self.wait_fresh("cart", "signing-keys").await?;
         self.wait_fresh(PAY, ACCOUNT).await?;
+        self.wait_fresh(LEDGER, BOOKS).await?;
         self.wait_fresh(NAMESPACE, OBJECT).await?;
         text(&format!(
-            "The others are there too; {PAY}/{ACCOUNT} is read from KMS."
+            "The others are there too; {PAY}/{ACCOUNT} is read from KMS, and {LEDGER}/{BOOKS} from two clouds: SSM of"
         ));
+        text("Tencent Cloud, OOS and KMS of Alibaba Cloud, each with a role of its own.");
         Ok(())
     }
 
     /// The access key that the second example reads with; the first one needs none.
     async fn access_key(&self) -> Result<()> {
         text(
-            "The example access-key needs a key in a Secret. The others, rrsa and kms, need no key at all.",
+            "The example access-key needs a key in a Secret. The others, rrsa, kms and ssm, need no key at all.",
         );
         command(
             "kubectl -n cart create secret generic oos-access-key --from-literal=id=ID --from-literal=secret=SECRET",
@@ -196,26 +200,32 @@ impl Scene {
         Ok(())
     }
 
-    /// A store of the examples, with the simulator's address.
+    /// The stores of an example, with the simulator's address.
     fn at_the_simulator(&self, path: &str) -> Result<String> {
         let file = std::fs::read_to_string(stage::in_repository(path))?;
-        let mut store: Value = serde_saphyr::from_str(&file)?;
-        let spec = &mut store["spec"];
-        for service in ["oos", "kms"] {
-            if spec["provider"][service].is_object() {
-                spec["provider"][service]["endpoint"] = json!(self.cloud_url);
+        let mut stores = Vec::new();
+        for document in file.split("\n---\n") {
+            let mut store: Value = serde_saphyr::from_str(document)?;
+            let spec = &mut store["spec"];
+            for service in ["oos", "kms", "ssm"] {
+                if spec["provider"][service].is_object() {
+                    spec["provider"][service]["endpoint"] = json!(self.cloud_url);
+                }
             }
+            if spec["auth"]["rrsa"].is_object() || spec["auth"]["webIdentity"].is_object() {
+                spec["auth"]["stsEndpoint"] = json!(self.cloud_url);
+            }
+            stores.push(serde_saphyr::to_string(&store)?);
         }
-        if spec["auth"]["rrsa"].is_object() {
-            spec["auth"]["stsEndpoint"] = json!(self.cloud_url);
-        }
-        Ok(serde_saphyr::to_string(&store)?)
+        Ok(stores.join("\n---\n"))
     }
 
     async fn show(&self, stage: &Stage) -> Result<()> {
         self.kubectl.show("get xcs,xstore,cxstore -A").await?;
-        text("\nThe Secrets' keys and their lengths, of OOS and of KMS; values are never shown:");
-        for (namespace, secret) in [(NAMESPACE, SECRET), (PAY, ACCOUNT)] {
+        text(
+            "\nThe Secrets' keys and their lengths, of OOS, of KMS, and of both beside SSM; values are never shown:",
+        );
+        for (namespace, secret) in [(NAMESPACE, SECRET), (PAY, ACCOUNT), (LEDGER, BOOKS)] {
             self.kubectl
                 .show(&format!("-n {namespace} describe secret {secret}"))
                 .await?;

@@ -23,14 +23,18 @@ pub mod schema;
 pub mod store;
 pub mod validation;
 
-pub use auth::{AccessKeyAuth, AssumeRoleAuth, AuthSpec, InstanceRoleAuth, OperatorAuth, RrsaAuth};
+pub use auth::{
+    AccessKeyAuth, AssumeRoleAuth, AuthSpec, InstanceRoleAuth, OperatorAuth, RrsaAuth,
+    WebIdentityAuth,
+};
 pub use condition::{ConditionStatus, Reason, set_condition};
 pub use external_cloud_secret::{
     CreationPolicy, DataEntry, EntryStatus, ExternalCloudSecret, ExternalCloudSecretSpec,
     ExternalCloudSecretStatus, RemoteRef, SourceRef, Target,
 };
 pub use provider::{
-    KmsFailoverSpec, KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec,
+    KmsFailoverSpec, KmsInstanceSpec, KmsSpec, Network, OosSpec, Parameters, ProviderSpec, Site,
+    SsmSpec,
 };
 pub use reference::{
     CaBundleKind, CaBundleRef, SecretKeyRef, ServiceAccountRef, StoreKind, StoreRef,

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::credential::METADATA;
-
-/// Keeps Kubernetes Secrets in step with Alibaba Cloud's secret stores.
+/// Keeps Kubernetes Secrets in step with the secret stores of Alibaba Cloud and Tencent Cloud.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -144,15 +142,14 @@ pub struct RunArgs {
     pub enable_instance_role: bool,
 
     /// Where the instance's metadata service is. For tests and simulators only: it is refused without
-    /// --allow-insecure-endpoints.
+    /// --allow-insecure-endpoints. Default: where the cloud has its own.
     #[arg(
         long,
         env = "INSTANCE_METADATA_URL",
         requires = "allow_insecure_endpoints",
-        value_name = "URL",
-        default_value = METADATA
+        value_name = "URL"
     )]
-    pub instance_metadata_url: String,
+    pub instance_metadata_url: Option<String>,
 
     /// The Alibaba Cloud account of roles that ServiceAccounts name by the annotation
     /// pod-identity.alibabacloud.com/role-name, and of the cluster's OIDC provider. Default: the
@@ -299,7 +296,7 @@ mod tests {
         let cli = Cli::try_parse_from(insecure).unwrap();
         assert!(!cli.run.enable_instance_role);
         let cli = Cli::try_parse_from(["x"]).unwrap();
-        assert_eq!(cli.run.instance_metadata_url, METADATA);
+        assert_eq!(cli.run.instance_metadata_url, None);
     }
 
     #[test]

@@ -2,19 +2,20 @@
 //!
 //! A configured identity that fails stays failed: nothing here falls back to a wider one.
 
+mod alibaba;
 mod cache;
 mod callers;
-mod chain;
+mod cloud;
 mod environment;
 mod exchange;
 mod files;
 mod identity;
 mod issued;
 mod pace;
-mod profile;
 mod session;
 mod source;
 mod surroundings;
+mod tencent;
 
 use std::fmt;
 
@@ -23,19 +24,21 @@ use secrecy::SecretString;
 
 use crate::digest::Digest;
 
+pub use alibaba::{Alibaba, CredentialsUri, Profile};
 pub use cache::{CredentialCache, OnRenewal};
 pub use callers::Callers;
-pub use environment::{Environment, EnvironmentError, StsChoice};
+pub use cloud::{Action, Assume, CLOUDS, Caller, Cloud, CloudRef, OwnSession, TokenService};
+pub use environment::{Environment, EnvironmentError};
 pub use exchange::{Exchange, Exchanger, TokenMinter};
 pub use files::{DiskFiles, Files};
 pub use identity::Identity;
-pub(crate) use issued::Issued;
+pub(crate) use issued::{AlibabaIssued, Issued, TencentIssued, TencentKey};
 pub use session::session_name;
 pub use source::{
-    AccessKey, AssumedRole, Audience, CredentialsUri, InstanceRole, Profile, Rrsa, ServiceAccount,
-    Source, Subject,
+    AccessKey, AssumedRole, Audience, InstanceRole, ServiceAccount, Source, Subject, WebIdentity,
 };
-pub use surroundings::{METADATA, Metadata, Surroundings};
+pub use surroundings::{Metadata, Surroundings};
+pub use tencent::Tencent;
 
 /// Names an identity: the keyed digest of all its material. Two stores share credentials or values
 /// only if these are equal.

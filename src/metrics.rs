@@ -48,6 +48,7 @@ families! {
     CALLS "counter" "cloudsecrets_cloud_calls_total" ["provider", "action", "class"] "Calls to clouds by how they ended; class is `ok` or an error class."
     CALL_SECONDS "histogram" "cloudsecrets_cloud_call_seconds" ["provider", "action"] "How long calls to clouds took."
     FALLBACKS "counter" "cloudsecrets_batch_fallbacks_total" ["provider"] "How often a batch call turned out not to work and single reads took its place."
+    CLOCKS "counter" "cloudsecrets_clock_corrections_total" ["provider"] "How often calls were dated by the cloud's own time, because the clock here is off."
     RENEWALS "counter" "cloudsecrets_credential_renewals_total" ["source", "class"] "Credential exchanges by source and how they ended."
     SECRET_WRITES "counter" "cloudsecrets_secret_writes_total" ["fate"] "Writes of Secrets: created, updated, annotated, deleted, refused or failed."
     STATUS_WRITES "counter" "cloudsecrets_status_writes_total" ["kind", "fate"] "Writes of status: written or failed."
@@ -75,6 +76,7 @@ pub struct Metrics {
     calls: IntCounterVec,
     call_seconds: HistogramVec,
     fallbacks: IntCounterVec,
+    clocks: IntCounterVec,
     renewals: IntCounterVec,
     secret_writes: IntCounterVec,
     status_writes: IntCounterVec,
@@ -130,6 +132,7 @@ impl Metrics {
             calls: counters(&registry, CALLS)?,
             call_seconds: histograms(&registry, CALL_SECONDS)?,
             fallbacks: counters(&registry, FALLBACKS)?,
+            clocks: counters(&registry, CLOCKS)?,
             renewals: counters(&registry, RENEWALS)?,
             secret_writes: counters(&registry, SECRET_WRITES)?,
             status_writes: counters(&registry, STATUS_WRITES)?,
@@ -230,9 +233,11 @@ impl CallObserver for Metrics {
     }
 
     fn noticed(&self, provider: &str, notice: Notice) {
-        match notice {
-            Notice::BatchWithdrawn => self.fallbacks.with_label_values(&[provider]).inc(),
-        }
+        let counter = match notice {
+            Notice::BatchWithdrawn => &self.fallbacks,
+            Notice::ClockOff => &self.clocks,
+        };
+        counter.with_label_values(&[provider]).inc();
     }
 }
 

@@ -4,12 +4,15 @@
 //! value: the [`refresh`](crate::refresh) hub does these once, for every provider.
 
 pub mod alibaba;
+pub mod code;
 mod config;
+mod decode;
 mod edge;
 pub mod endpoint;
 mod error;
 pub(crate) mod hex;
 pub mod registry;
+pub mod tencent;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,6 +55,17 @@ pub struct Fetched {
     pub version: Option<String>,
     /// When the cloud itself will change it, as far as it says.
     pub rotation: Option<Rotation>,
+    /// Why it may not be what was meant.
+    pub caveat: Option<Caveat>,
+}
+
+/// Why a value may not be the one that was meant: what people should know who read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Caveat {
+    /// A fixed version was read, for the secret's kind may not be asked about.
+    KindHidden,
+    /// A fixed version was read, for the secret's versions may not be listed.
+    VersionsHidden,
 }
 
 /// How the cloud rotates a secret.
@@ -88,6 +102,8 @@ pub struct Listed {
 pub enum Notice {
     /// The batch call was given up for single reads, for an hour at least.
     BatchWithdrawn,
+    /// Our clock is so far off the cloud's that calls are dated by the cloud's.
+    ClockOff,
 }
 
 /// What the cloud said to one key of a batch.
@@ -111,6 +127,15 @@ pub struct Quota {
     pub per_second: Option<u32>,
 }
 
+/// A call for a key that is no plain read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detour {
+    /// The quota that it uses up.
+    pub quota: Quota,
+    /// It reads nothing yet: [`Provider::learn`] is to be called, and then this is asked again.
+    pub learns: bool,
+}
+
 /// One configured secret store of a cloud: an [`Address`] and the calls it understands.
 pub trait Provider: Send + Sync + 'static {
     /// The provider's name in the API and in metrics, such as `oos`.
@@ -131,8 +156,29 @@ pub trait Provider: Send + Sync + 'static {
     /// What this store can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The quota that [`fetch`](Self::fetch) uses up.
+    /// The quota that [`fetch`](Self::fetch) uses up, but for keys that need a
+    /// [`detour`](Self::detour).
     fn quota(&self) -> Quota;
+
+    /// The next call for `key`, if that is not a plain read: where something is to be learned first, such
+    /// as which version is the newest, or where it is read under a quota of its own. What it is may be
+    /// another after each call, and after a while. Such keys are not [`batchable`](Self::batchable).
+    fn detour(&self, _key: &RemoteKey) -> Option<Detour> {
+        None
+    }
+
+    /// Learns what [`detour`](Self::detour) says is to be learned about `key`, by one call. What it is
+    /// stays here until it was used.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch), about `key`.
+    fn learn<'a>(
+        &'a self,
+        _credentials: &'a Credentials,
+        _key: &'a RemoteKey,
+    ) -> BoxFuture<'a, Result<(), CallError>> {
+        async { Ok(()) }.boxed()
+    }
 
     /// How many calls [`fetch`](Self::fetch) made beyond one each, since this was asked last.
     fn take_more_calls(&self) -> u32 {
@@ -142,7 +188,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether `key` may travel in a batch. A key that may not is fetched alone.
     fn batchable(&self, key: &RemoteKey) -> bool;
 
-    /// The cloud's name for the call that reads `keys`, for the metrics label.
+    /// The cloud's name for the next call for `keys`, for the metrics label.
     fn action(&self, keys: &[RemoteKey]) -> &'static str;
 
     /// The spelling of `key` that stands for all that mean the same, so that they share one row.
@@ -151,7 +197,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Reads `keys` in one call: at most [`Capabilities::batch`] distinct keys, all of them
-    /// [`batchable`](Self::batchable) unless it is exactly one.
+    /// [`batchable`](Self::batchable) unless it is exactly one. What was to be learned and was not is
+    /// learned on the way.
     ///
     /// Answers come in the order of `keys`, one for each. A name in a batch's "missing" list is
     /// answered with [`Class::NotFound`]; a name that the answer does not mention at all is
@@ -226,7 +273,21 @@ impl Fetched {
             value,
             version,
             rotation: None,
+            caveat: None,
         }
+    }
+}
+
+// === impl Caveat ===
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KindHidden => "ssm:DescribeSecret is denied, so the version SSM_Current is read",
+            Self::VersionsHidden => {
+                "ssm:ListSecretVersionIds is denied, so the version SSM_Current is read and not the newest"
+            }
+        })
     }
 }
 

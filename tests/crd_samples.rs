@@ -140,7 +140,8 @@ fn examples() -> Vec<(PathBuf, Value)> {
                 .is_some_and(|extension| extension == "yaml")
             {
                 let text = fs::read_to_string(&path).unwrap();
-                found.push((path, serde_saphyr::from_str(&text).unwrap()));
+                let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+                found.extend(objects.into_iter().map(|object| (path.clone(), object)));
             }
         }
     }

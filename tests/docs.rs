@@ -11,7 +11,7 @@ use external_cloud_secrets::api::{Reason, schema};
 use external_cloud_secrets::args::Cli;
 use external_cloud_secrets::cli::crds::crds_yaml;
 use external_cloud_secrets::controller::external_cloud_secret::problem::reason_of;
-use external_cloud_secrets::provider::alibaba::code;
+use external_cloud_secrets::provider::{Class, alibaba, tencent};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -229,7 +229,8 @@ fn every_field_of_a_store_is_on_its_page() {
         .find(|definition| definition["spec"]["names"]["kind"] == "ClusterCloudSecretStore");
     let version = &store.unwrap()["spec"]["versions"][0];
     let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
-    let identities = page("docs/identities.md") + &page("docs/identities-alibaba.md");
+    let pages = ["", "-alibaba", "-tencent"].map(|of| page(&format!("docs/identities{of}.md")));
+    let identities = pages.concat();
     for (schema, text) in [
         (&spec["provider"]["properties"]["oos"], page("docs/oos.md")),
         (&spec["provider"]["properties"]["kms"], page("docs/kms.md")),
@@ -258,15 +259,39 @@ fn fields(schema: &Value) -> BTreeSet<String> {
     names
 }
 
+/// What a code means, if a table knows it.
+type Classify = dyn Fn(&str) -> Option<Class>;
+
 #[test]
 fn every_code_in_the_pages_comes_to_the_reason_beside_it() {
     let sources = sources(&repository().join("src"));
     let mut seen = 0;
-    for (path, service) in [
-        ("docs/oos.md", code::OOS),
-        ("docs/kms.md", code::KMS),
-        ("docs/identities-alibaba.md", code::STS),
-    ] {
+    let on_alibaba = |service| {
+        move |code: &str| {
+            let class = alibaba::code::classify(service, code);
+            class.or_else(|| alibaba::code::classify(alibaba::code::STS, code))
+        }
+    };
+    // Whoever knows no code takes it for nonsense; none in the pages is.
+    let on_tencent = |code: &str| {
+        let class = tencent::code::classify(tencent::code::STS, code);
+        (class != Class::Protocol).then_some(class)
+    };
+    let of_ssm = |code: &str| {
+        let class = tencent::code::classify(tencent::code::SSM, code);
+        (class != Class::Protocol).then_some(class)
+    };
+    let classes: [(&str, &Classify); 5] = [
+        ("docs/oos.md", &on_alibaba(alibaba::code::OOS)),
+        ("docs/kms.md", &on_alibaba(alibaba::code::KMS)),
+        (
+            "docs/identities-alibaba.md",
+            &on_alibaba(alibaba::code::STS),
+        ),
+        ("docs/identities-tencent.md", &on_tencent),
+        ("docs/ssm.md", &of_ssm),
+    ];
+    for (path, classify) in classes {
         let text = page(path);
         let table = text.split("| code | reason |").nth(1).unwrap();
         let rows = table
@@ -279,9 +304,7 @@ fn every_code_in_the_pages_comes_to_the_reason_beside_it() {
             for code in cells[1].split('`').skip(1).step_by(2) {
                 seen += 1;
                 let one = code.replace('*', "Any");
-                let class =
-                    code::classify(service, &one).or_else(|| code::classify(code::STS, &one));
-                if let Some(class) = class {
+                if let Some(class) = classify(&one) {
                     assert_eq!(reason_of(class).as_str(), reason, "{path}: {code}");
                 } else {
                     // One of our own.

@@ -78,6 +78,8 @@ pub enum Scenario {
     Steady,
     /// The same of OOS, which takes ten references to a call.
     SteadyOos,
+    /// The same of SSM, which takes one reference to a call.
+    SteadySsm,
     /// Objects that all name one reference.
     Shared,
     /// From the poll that sees a new value to the Secret.

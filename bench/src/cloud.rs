@@ -20,10 +20,10 @@ pub const LATENCY: Duration = Duration::from_millis(20);
 pub const KEY_ID: &str = "LTAIbench";
 /// Its secret.
 pub const KEY_SECRET: &str = "canary-bench-access-key-secret";
-/// Where everything is.
-pub const REGION: &str = "cn-hangzhou";
-
 const ACCOUNT: &str = "1000000000000001";
+/// The same of Tencent Cloud, and a user of it.
+const UIN: &str = "100000000001";
+const USER: &str = "100000000011";
 const START: Duration = Duration::from_mins(2);
 
 /// A running cloud. It ends with this value.
@@ -110,16 +110,33 @@ fn seed_of(populations: &[&Population]) -> Value {
         .flat_map(|p| p.values())
         .map(parameter)
         .collect();
+    let managed =
+        |(name, value): (&str, String)| json!({ "name": name, "type": "product", "value": value });
+    let of_ssm: Vec<Value> = of(Store::Ssm)
+        .flat_map(|p| p.values())
+        .map(managed)
+        .collect();
+    let keys = json!([{ "id": KEY_ID, "secret": KEY_SECRET }]);
+    let rules = json!([{ "actions": ["*"], "resources": ["*"] }]);
     json!({
-        "region": REGION,
+        "region": Store::Kms.region(),
+        "tencent": {
+            "region": Store::Ssm.region(),
+            "settings": { "quotas": false },
+            "accounts": [{
+                "uin": UIN,
+                "users": [{ "uin": USER, "access_keys": keys.clone(), "rules": rules.clone() }],
+                "secrets": of_ssm,
+            }],
+        },
         "kms": { "reads_per_second": null, "lists_per_second": null, "writes_per_second": null },
         "accounts": [{
             "id": ACCOUNT,
             // A user's key: that of the account itself would be warned about.
             "users": [{
                 "name": "bench",
-                "access_keys": [{ "id": KEY_ID, "secret": KEY_SECRET }],
-                "rules": [{ "actions": ["*"], "resources": ["*"] }],
+                "access_keys": keys,
+                "rules": rules,
             }],
             "secrets": secrets,
             "parameters": parameters,
@@ -135,10 +152,12 @@ mod tests {
     async fn the_seed_is_one_that_the_simulator_takes() {
         let kms = Population::distinct("a", Store::Kms, 3, "1h");
         let oos = Population::distinct("b", Store::Oos, 2, "1h");
-        let seed = seed_of(&[&kms, &oos]).to_string();
+        let ssm = Population::distinct("c", Store::Ssm, 1, "1h");
+        let seed = seed_of(&[&kms, &oos, &ssm]).to_string();
         let cloud = cloudsim::Simulator::start(&*seed, cloudsim::Options::default());
         let cloud = cloud.await.unwrap();
         assert_eq!((cloud.secrets().len(), cloud.parameters().len()), (12, 8));
+        assert_eq!(cloud.tencent().secrets().len(), 4);
         assert_eq!(cloud.kms_settings().reads_per_second, None);
     }
 }

@@ -16,6 +16,8 @@ pub enum Store {
     Kms,
     /// Ten references to a call.
     Oos,
+    /// One reference to a call.
+    Ssm,
 }
 
 /// One object.
@@ -48,6 +50,15 @@ impl Store {
         match self {
             Self::Kms => "kms",
             Self::Oos => "oos",
+            Self::Ssm => "ssm",
+        }
+    }
+
+    /// The region that is read.
+    pub fn region(self) -> &'static str {
+        match self {
+            Self::Kms | Self::Oos => "cn-hangzhou",
+            Self::Ssm => "ap-guangzhou",
         }
     }
 }
@@ -163,6 +174,8 @@ fn reference(store: Store, name: &str) -> String {
     match store {
         Store::Kms => format!("bench/{name}"),
         Store::Oos => format!("/bench/{name}"),
+        // Its names have no hierarchy.
+        Store::Ssm => format!("bench-{}", name.replace('/', "-")),
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Report {
     pub steady: Steady,
     /// Unchanged values of OOS.
     pub steady_oos: SteadyOos,
+    /// Unchanged values of SSM, of secrets that it rotates itself. Reports of before it was measured have none.
+    #[serde(default)]
+    pub steady_ssm: SteadySsm,
     /// Objects that all name one reference.
     pub shared: Shared,
     /// From the poll that returns a new value to the Secret's write.
@@ -104,6 +107,16 @@ pub struct SteadyOos {
     pub cloud_calls_per_interval: Option<f64>,
 }
 
+/// Unchanged values of SSM.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SteadySsm {
+    /// How many distinct references.
+    pub references: u64,
+    /// Reads of the cloud, on average.
+    pub cloud_calls_per_interval: Option<f64>,
+}
+
 /// Objects that all name one reference.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +196,7 @@ mod tests {
  "cold":{"seconds":0,"ratio_to_floor":0,"cloud_calls":0,"api_writes_per_object":0,"cpu_seconds":0},
  "steady":{"interval_s":10,"intervals":3,"references":4000,"cloud_calls_per_interval":0,"api_writes":0,"cpu_seconds_per_10k_refreshes":0,"rss_mib":0,"rss_peak_mib":0},
  "steady_oos":{"references":4000,"cloud_calls_per_interval":0},
+ "steady_ssm":{"references":1000,"cloud_calls_per_interval":0},
  "shared":{"objects":1000,"references":1,"cloud_calls_per_interval":0},
  "rotate":{"objects":100,"p50_ms":0,"p99_ms":0},
  "fast_lane":{"objects":100,"p50_ms":0,"p99_ms":0},
@@ -207,7 +221,7 @@ mod tests {
         keys(&contract, "", &mut wanted);
         keys(&empty, "", &mut found);
         assert_eq!(found, wanted);
-        assert_eq!(wanted.len(), 53, "the check looked at every level");
+        assert_eq!(wanted.len(), 56, "the check looked at every level");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::operator::{Operator, Program};
 use crate::population::{Population, Store};
 use crate::procfs;
 use crate::programs::{self, OPERATOR};
-use crate::report::{Idle, Latency, Outage, Report, Restart, Shared, Steady, SteadyOos};
+use crate::report::{Idle, Latency, Outage, Report, Restart, Shared, Steady, SteadyOos, SteadySsm};
 use crate::scenario::{self, INTERVAL, INTERVAL_TEXT, INTERVALS, KMS_BATCH, NEVER, SAMPLE, Stage};
 use crate::tell;
 use crate::world::World;
@@ -28,6 +28,7 @@ struct Run {
     newcomers: Population,
     shared: Population,
     oos: Population,
+    ssm: Population,
 }
 
 /// Measures what is asked for.
@@ -49,7 +50,12 @@ pub async fn run(args: RunArgs) -> Result<Report> {
         Scenario::Restart,
         Scenario::Outage,
     ];
-    let beside = [Scenario::Idle, Scenario::Shared, Scenario::SteadyOos];
+    let beside = [
+        Scenario::Idle,
+        Scenario::Shared,
+        Scenario::SteadyOos,
+        Scenario::SteadySsm,
+    ];
     let world;
     let mut stage = None;
     if run.args.wants_any(&with_objects) {
@@ -64,18 +70,19 @@ pub async fn run(args: RunArgs) -> Result<Report> {
     }
     if run.args.n > SMALL {
         run.interrupted(stage, &mut report).await?;
-        let other = World::start(&run.program, &[&run.shared, &run.oos]).await?;
+        let other = World::start(&run.program, &run.populations_beside()).await?;
         run.beside(&other, &mut report).await?;
         return Ok(report);
     }
     let mut second = report.clone();
     let beside = async {
-        let other = World::start(&run.program, &[&run.shared, &run.oos]).await?;
+        let other = World::start(&run.program, &run.populations_beside()).await?;
         run.beside(&other, &mut second).await
     };
     tokio::try_join!(run.interrupted(stage, &mut report), beside)?;
     (report.idle, report.shared, report.steady_oos) =
         (second.idle, second.shared, second.steady_oos);
+    report.steady_ssm = second.steady_ssm;
     Ok(report)
 }
 
@@ -90,6 +97,8 @@ impl Run {
             newcomers: scenario::newcomers(),
             shared: Population::shared("same", Store::Kms, objects, INTERVAL_TEXT),
             oos: Population::distinct("oos", Store::Oos, objects, INTERVAL_TEXT),
+            // As many references as there are objects elsewhere, for each is a call of its own.
+            ssm: Population::distinct("ssm", Store::Ssm, objects.div_ceil(4), INTERVAL_TEXT),
             args,
         })
     }
@@ -115,6 +124,10 @@ impl Run {
             steady_oos: SteadyOos {
                 references: self.oos.values().len() as u64,
                 ..SteadyOos::default()
+            },
+            steady_ssm: SteadySsm {
+                references: self.ssm.values().len() as u64,
+                ..SteadySsm::default()
             },
             shared: Shared {
                 objects: n,
@@ -185,28 +198,35 @@ impl Run {
         Ok(())
     }
 
-    /// Another world: an operator without objects, then with two populations that are counted apart.
+    fn populations_beside(&self) -> [&Population; 3] {
+        [&self.shared, &self.oos, &self.ssm]
+    }
+
+    /// Another world: an operator without objects, then with populations that are counted apart.
     async fn beside(&self, world: &World, report: &mut Report) -> Result<()> {
         let mut operator = Operator::start(&world.setup)?;
         if self.args.wants(Scenario::Idle) {
             report.idle = scenario::idle(&mut operator, IDLE).await?;
         }
-        if !self
-            .args
-            .wants_any(&[Scenario::Shared, Scenario::SteadyOos])
-        {
+        let counted = [Scenario::Shared, Scenario::SteadyOos, Scenario::SteadySsm];
+        if !self.args.wants_any(&counted) {
             return Ok(());
         }
-        tell::progress("many objects of one reference, and as many of OOS");
-        let populations = [&self.shared, &self.oos];
-        scenario::converge(world, &populations, &mut operator).await?;
-        let [kms, oos] = scenario::reads(world, [Store::Kms, Store::Oos]).await?;
+        tell::progress(
+            "many objects of one reference, as many of OOS, and as many references of SSM",
+        );
+        scenario::converge(world, &self.populations_beside(), &mut operator).await?;
+        let stores = [Store::Kms, Store::Oos, Store::Ssm];
+        let [kms, oos, ssm] = scenario::reads(world, stores).await?;
         operator.check()?;
         if self.args.wants(Scenario::Shared) {
             report.shared.cloud_calls_per_interval = Some(kms);
         }
         if self.args.wants(Scenario::SteadyOos) {
             report.steady_oos.cloud_calls_per_interval = Some(oos);
+        }
+        if self.args.wants(Scenario::SteadySsm) {
+            report.steady_ssm.cloud_calls_per_interval = Some(ssm);
         }
         Ok(())
     }

@@ -62,6 +62,7 @@ fn working(report: &Report) -> Vec<Row> {
         cold,
         steady,
         steady_oos,
+        steady_ssm,
         shared,
         ..
     } = report;
@@ -106,6 +107,12 @@ fn working(report: &Report) -> Vec<Row> {
             calls,
             steady_oos.cloud_calls_per_interval,
             batches(oos, 10),
+        ),
+        (
+            "steady_ssm",
+            calls,
+            steady_ssm.cloud_calls_per_interval,
+            batches(steady_ssm.references, 1),
         ),
         ("shared", calls, shared.cloud_calls_per_interval, Equal(1.0)),
     ]

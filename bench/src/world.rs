@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cloud::{Cloud, KEY_ID, KEY_SECRET, LATENCY, REGION};
+use crate::cloud::{Cloud, KEY_ID, KEY_SECRET, LATENCY};
 use crate::failure::{Failure, Result};
 use crate::observer::{OBJECTS, Observer};
 use crate::operator::{Program, Setup, last_lines};
@@ -91,7 +91,7 @@ impl World {
         });
         let secrets = format!("/api/v1/namespaces/{OPERATOR}/secrets");
         self.create(&secrets, &secret).await?;
-        for store in [Store::Kms, Store::Oos] {
+        for store in [Store::Kms, Store::Oos, Store::Ssm] {
             let stores = "/apis/cloudsecrets.dev/v1alpha1/clustercloudsecretstores";
             self.create(stores, &self.store(store)).await?;
         }
@@ -105,7 +105,7 @@ impl World {
             "kind": "ClusterCloudSecretStore",
             "metadata": { "name": store.name() },
             "spec": {
-                "provider": { store.name(): { "region": REGION, "endpoint": self.cloud.url } },
+                "provider": { store.name(): { "region": store.region(), "endpoint": self.cloud.url } },
                 "auth": {
                     "accessKey": { "accessKeyIdSecretRef": part("id"), "accessKeySecretSecretRef": part("secret") },
                     "stsEndpoint": self.cloud.url,

@@ -19,6 +19,18 @@ pub struct ProviderSpec {
     /// Alibaba Cloud KMS Secrets Manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms: Option<KmsSpec>,
+
+    /// Tencent Cloud Secrets Manager (SSM).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssm: Option<SsmSpec>,
+}
+
+/// The members of [`ProviderSpec`], of which exactly one is set.
+pub const FIELDS: [&str; 3] = ["oos", "kms", "ssm"];
+
+/// What a provider block is told that has none of them, or two.
+pub fn exactly_one() -> String {
+    format!("must have exactly one of: {}", FIELDS.join(", "))
 }
 
 /// Alibaba Cloud OOS Parameter Store.
@@ -170,6 +182,63 @@ pub struct KmsInstanceSpec {
     pub ca_bundle_ref: Option<CaBundleRef>,
 }
 
+/// Tencent Cloud Secrets Manager (SSM).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = validation::no_zone())]
+pub struct SsmSpec {
+    /// The id of the region that keeps the secrets, such as ap-guangzhou, and not one of its zones
+    /// (ap-guangzhou-3); at most 32 characters.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = validation::REGION)
+    )]
+    pub region: String,
+
+    /// The site whose account it is. Default: China.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Site")]
+    pub site: Option<Site>,
+
+    /// Whether the site's endpoint on the internet is called, or the one inside Tencent Cloud's VPCs.
+    /// Default: Public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Network")]
+    pub network: Option<Network>,
+
+    /// A URL to call in place of the one that site and network give: https, a host that the
+    /// operator allows, no port, path or query. Never used for STS. At most 253 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = validation::URL)
+    )]
+    pub endpoint: Option<String>,
+}
+
+/// The sites of Tencent Cloud, which share no accounts.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Site {
+    /// cloud.tencent.com.
+    #[default]
+    China,
+    /// The international one, tencentcloud.com.
+    International,
+}
+
 /// The side of a cloud endpoint that is called.
 #[derive(
     Debug,
@@ -199,6 +268,20 @@ impl OosSpec {
     /// The kind of parameters, with the default applied.
     pub fn parameters(&self) -> Parameters {
         self.parameters.unwrap_or_default()
+    }
+
+    /// The network, with the default applied.
+    pub fn network(&self) -> Network {
+        self.network.unwrap_or_default()
+    }
+}
+
+// === impl SsmSpec ===
+
+impl SsmSpec {
+    /// The site, with the default applied.
+    pub fn site(&self) -> Site {
+        self.site.unwrap_or_default()
     }
 
     /// The network, with the default applied.

@@ -53,7 +53,11 @@ use super::validation;
     )
 )]
 #[x_kube(
+    validation = validation::rrsa_on_alibaba(),
+    validation = validation::web_identity_on_tencent(),
+    validation = validation::role_of_the_cloud(),
     validation = validation::own_namespace("auth.rrsa.serviceAccountRef"),
+    validation = validation::own_namespace("auth.webIdentity.serviceAccountRef"),
     validation = validation::own_namespace("auth.accessKey.accessKeyIdSecretRef"),
     validation = validation::own_namespace("auth.accessKey.accessKeySecretSecretRef"),
     validation = validation::own_namespace("auth.accessKey.securityTokenSecretRef"),
@@ -131,7 +135,11 @@ pub struct CloudSecretStoreSpec {
     )
 )]
 #[x_kube(
+    validation = validation::rrsa_on_alibaba(),
+    validation = validation::web_identity_on_tencent(),
+    validation = validation::role_of_the_cloud(),
     validation = validation::said_namespace("auth.rrsa.serviceAccountRef"),
+    validation = validation::said_namespace("auth.webIdentity.serviceAccountRef"),
     validation = validation::said_namespace("auth.accessKey.accessKeyIdSecretRef"),
     validation = validation::said_namespace("auth.accessKey.accessKeySecretSecretRef"),
     validation = validation::said_namespace("auth.accessKey.securityTokenSecretRef"),
@@ -184,13 +192,15 @@ pub struct LimitsSpec {
     )]
     pub min_refresh_interval: Option<String>,
 
-    /// The most calls a second, 1 to 1000. It only lowers what the operator allows itself of the
-    /// account's quota.
+    /// The most calls a second of each identity that reads through the store, in each region, 1 to
+    /// 1000; with fromConsumer every namespace has an identity. It only lowers what the operator
+    /// allows itself of the account's quota, which all identities of the account share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: Option<i32>,
 
-    /// The most calls at once, 1 to 64. It only lowers what the operator allows itself.
+    /// The most calls at once of each identity that reads through the store, in each region, 1 to 64.
+    /// It only lowers what the operator allows itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: Option<i32>,

@@ -3,7 +3,9 @@
 //! There is no webhook. Every string and list that a rule touches is bounded, because the API
 //! server refuses rules that could cost too much.
 
-use kube::core::{Reason, Rule};
+use kube::core::{Message, Reason, Rule};
+
+use super::provider;
 
 /// A DNS subdomain: the name of a store, a Secret, a ConfigMap or a ServiceAccount.
 pub const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
@@ -17,7 +19,7 @@ pub const PLAIN_TEXT: &str = r"^[^\x00-\x1f\x7f]+$";
 pub const KEY_PATTERN: &str = r"^[^\x00-\x1f\x7f*]*(\*{1,2}[^\x00-\x1f\x7f*]*){0,16}$";
 /// Text without white space and control characters.
 pub const ONE_WORD: &str = r"^[^\s\x00-\x1f\x7f]+$";
-/// The id of an Alibaba Cloud region.
+/// The id of a cloud region.
 pub const REGION: &str = "^([a-z]{2}|rus)(-[a-z0-9]+){1,4}$";
 /// The URL of a host. What more it must be is for the operator to check.
 pub const URL: &str = r"^https?://[^/?#@\s]+/?$";
@@ -27,6 +29,12 @@ pub const HOST: &str = r"^(https?://)?[A-Za-z0-9.:\[\]-]+/?$";
 pub const ROLE_ARN: &str = "^acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}$";
 /// An OIDC provider of Alibaba Cloud RAM.
 pub const OIDC_PROVIDER_ARN: &str = "^acs:ram::[0-9]{1,20}:oidc-provider/[A-Za-z0-9._-]{1,128}$";
+/// A role of Tencent Cloud CAM, by name or by number; those of services have a kind in between.
+pub const CAM_ROLE_ARN: &str = "^qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128})$";
+/// A role of either cloud.
+pub const ANY_ROLE_ARN: &str = "^(acs:ram::[0-9]{1,20}:role/[A-Za-z0-9._-]{1,64}|qcs::cam::uin/[0-9]{1,20}:(roleName/[A-Za-z0-9+=,.@_-]{1,128}|role/[0-9]{1,20}|role/tencentcloudServiceRole/[0-9]{1,20}|role/tencentcloudServiceRoleName/[A-Za-z0-9+=,.@_-]{1,128}))$";
+/// The name of a session of a CAM role.
+pub const CAM_SESSION_NAME: &str = "^[A-Za-z0-9+=,.@_-]+$";
 /// The name of a role.
 pub const ROLE_NAME: &str = "^[A-Za-z0-9._-]+$";
 /// The name of a role's session.
@@ -64,8 +72,18 @@ pub fn every_entry_has_a_store() -> Rule {
 
 /// On a provider block.
 pub fn one_provider() -> Rule {
-    Rule::new("[has(self.oos), has(self.kms)].filter(set, set).size() == 1")
-        .message("must have exactly one of: oos, kms")
+    let set = provider::FIELDS.map(|field| format!("has(self.{field})"));
+    let rule = format!("[{}].filter(set, set).size() == 1", set.join(", "));
+    Rule::new(rule).message(provider::exactly_one().as_str())
+}
+
+/// On an SSM store: its region is none of the region's zones, which are numbered.
+pub fn no_zone() -> Rule {
+    Rule::new("!self.region.matches('-[0-9]+$')")
+        .message(Message::Expression(
+            "self.region + ' is a zone: its region is ' + self.region.substring(0, self.region.lastIndexOf('-'))".to_owned(),
+        ))
+        .field_path(".region")
 }
 
 /// On a dedicated KMS instance.
@@ -95,12 +113,40 @@ pub fn version_or_stage() -> Rule {
 /// On an auth block.
 pub fn one_source() -> Rule {
     Rule::new(
-        "[has(self.rrsa), has(self.operator), has(self.accessKey), has(self.instanceRole)].filter(set, set).size() == 1",
+        "[has(self.rrsa), has(self.webIdentity), has(self.operator), has(self.accessKey), has(self.instanceRole)].filter(set, set).size() == 1",
     )
-    .message("must have exactly one of: rrsa, operator, accessKey, instanceRole")
+    .message("must have exactly one of: rrsa, webIdentity, operator, accessKey, instanceRole")
 }
 
-/// On an rrsa block: only a ServiceAccount may supply the role that is not named.
+/// On a store's spec: RRSA is Alibaba Cloud's.
+pub fn rrsa_on_alibaba() -> Rule {
+    Rule::new("!has(self.auth.rrsa) || !has(self.provider.ssm)")
+        .message("is for stores of Alibaba Cloud; a store of provider ssm takes webIdentity")
+        .field_path(".auth.rrsa")
+        .reason(Reason::FieldValueForbidden)
+}
+
+/// On a store's spec: tokens for CAM roles are Tencent Cloud's.
+pub fn web_identity_on_tencent() -> Rule {
+    Rule::new("!has(self.auth.webIdentity) || has(self.provider.ssm)")
+        .message("is for stores of provider ssm; a store of Alibaba Cloud takes rrsa")
+        .field_path(".auth.webIdentity")
+        .reason(Reason::FieldValueForbidden)
+}
+
+/// On a store's spec: the role to assume is one of the cloud that is read.
+pub fn role_of_the_cloud() -> Rule {
+    Rule::new(
+        "!has(self.auth.assumeRole) || has(self.provider.ssm) == self.auth.assumeRole.roleArn.startsWith('qcs::')",
+    )
+    .message(
+        "must be a role of the cloud that is read: qcs::cam::uin/UIN:roleName/NAME with provider ssm, \
+         else acs:ram::ACCOUNT:role/NAME",
+    )
+    .field_path(".auth.assumeRole.roleArn")
+}
+
+/// On a block that exchanges a token: only a ServiceAccount may supply the role that is not named.
 pub fn role_of_somebody() -> Rule {
     Rule::new("has(self.roleArn) || has(self.serviceAccountRef)")
         .message("must be set unless serviceAccountRef names an account whose annotations tell")
@@ -108,7 +154,7 @@ pub fn role_of_somebody() -> Rule {
         .reason(Reason::FieldValueRequired)
 }
 
-/// On an rrsa block: an audience is asked for a ServiceAccount's token only.
+/// On a block that exchanges a token: an audience is asked for a ServiceAccount's token only.
 pub fn audience_for_the_account() -> Rule {
     Rule::new("!has(self.audience) || has(self.serviceAccountRef)")
         .message("has a meaning only with serviceAccountRef")

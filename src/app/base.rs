@@ -17,6 +17,7 @@ use crate::controller::caches::{Caches, Writers};
 use crate::controller::digest_key::{self, DigestKeyError};
 use crate::controller::pressure::Pressure;
 use crate::controller::scope::Scope;
+use crate::controller::store::alibaba;
 use crate::controller::store::resolve::Rules;
 use crate::controller::watch;
 use crate::credential::{Environment, Surroundings};
@@ -102,8 +103,10 @@ impl Base {
             store_ambient: args.store_ambient_credentials,
             cluster_store_ambient: args.cluster_store_ambient_credentials,
             instance_role: args.enable_instance_role,
-            alibaba_account: args.alibaba_account_id,
-            ack_cluster: args.ack_cluster_id,
+            alibaba: alibaba::Settings {
+                account: args.alibaba_account_id,
+                ack_cluster: args.ack_cluster_id,
+            },
             cluster_name,
             operator_namespace: namespace,
             scope: Scope::new(args.watch_namespaces, args.cluster_stores),
@@ -283,7 +286,7 @@ fn surroundings(
 ) -> Result<Surroundings, AppError> {
     let http = DirectClient::new().map_err(|error| AppError::Http(error.to_string()))?;
     let http = http.led_by(leadership.clone());
-    let url = &args.instance_metadata_url;
+    let url = args.instance_metadata_url.as_deref();
     let metadata = args.enable_instance_role.then(|| environment.metadata(url));
     Ok(Surroundings::new(
         http,

@@ -74,6 +74,7 @@ impl Running {
         let named = NamedObjects::new(client.clone(), changed);
         let (alive, gone) = oneshot::channel();
         let callers = Callers::new(credentials.clone(), base.edge.clone());
+        let callers = callers.paced(base.limits.quota_share);
         let context = Arc::new(Context {
             client: client.clone(),
             hub: Arc::clone(&hub),

@@ -21,13 +21,9 @@ use tokio::time::Instant;
 use super::dependency::{Named, NamedKind};
 use super::external_cloud_secret::ownership::SecretFacts;
 use super::resume;
+use super::store::cloud::annotations;
 use super::watch::watch_failed;
 use crate::secret_bytes::SecretBytes;
-
-/// The annotation by which a `ServiceAccount` names its role by ARN.
-const ROLE_ARN: &str = "ack.alibabacloud.com/role-arn";
-/// The annotation by which a `ServiceAccount` names its role without an account.
-const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 
 /// How many objects are watched, for each watch is a connection; the others are looked at now and
 /// then.
@@ -55,25 +51,24 @@ pub struct NamedObjects {
 }
 
 /// The longest annotation that is kept, which anybody may fill: longer than any role's ARN.
-const LONGEST_ROLE: usize = 128;
+const LONGEST_ANNOTATION: usize = 253;
 
 /// What is known of a `ServiceAccount`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountFacts {
     /// Its UID.
     pub uid: String,
-    /// The role that it names by ARN.
-    pub role_arn: Option<String>,
-    /// The role that it names without an account.
-    pub role_name: Option<String>,
+    annotations: Annotations,
 }
+
+/// Those annotations that some cloud reads, and that have a value.
+type Annotations = BTreeMap<&'static str, String>;
 
 /// What is known of an object.
 #[derive(Debug, Clone)]
 struct Meta {
     facts: SecretFacts,
-    role_arn: Option<String>,
-    role_name: Option<String>,
+    annotations: Annotations,
 }
 
 struct Entry {
@@ -112,8 +107,7 @@ impl NamedObjects {
     pub async fn account(self: &Arc<Self>, named: &Named) -> kube::Result<Option<AccountFacts>> {
         Ok(self.meta(named).await?.map(|meta| AccountFacts {
             uid: meta.facts.uid.into(),
-            role_arn: meta.role_arn,
-            role_name: meta.role_name,
+            annotations: meta.annotations,
         }))
     }
 
@@ -288,20 +282,39 @@ fn has_room(known: &HashMap<Named, Entry>, named: &Named) -> bool {
     watched().count() < MOST_WATCHES && here.count() < MOST_WATCHES_OF_ONE
 }
 
+// === impl AccountFacts ===
+
+impl AccountFacts {
+    /// An account of the UID `uid` with these annotations.
+    pub fn new<'a>(
+        uid: &str,
+        annotations: impl IntoIterator<Item = (&'static str, Option<&'a str>)>,
+    ) -> Self {
+        let set = |(name, value): (_, Option<&str>)| Some((name, value?.to_owned()));
+        Self {
+            uid: uid.to_owned(),
+            annotations: annotations.into_iter().filter_map(set).collect(),
+        }
+    }
+
+    /// Its annotation `name`, if it has one with a value.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name).map(String::as_str)
+    }
+}
+
 // === impl Meta ===
 
 impl Meta {
     fn new(meta: &ObjectMeta) -> Self {
-        let annotation = |name: &str| {
+        let annotation = |name: &'static str| {
             let value = meta.annotations.as_ref()?.get(name)?.trim();
-            (1..=LONGEST_ROLE)
-                .contains(&value.len())
-                .then(|| value.to_owned())
+            let kept = (1..=LONGEST_ANNOTATION).contains(&value.len());
+            kept.then(|| (name, value.to_owned()))
         };
         Self {
             facts: SecretFacts::new(meta),
-            role_arn: annotation(ROLE_ARN),
-            role_name: annotation(ROLE_NAME),
+            annotations: annotations().filter_map(annotation).collect(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Stores: what they resolve to, who may use them, and their status.
 
+mod access_key;
 pub mod admission;
-mod alibaba;
+pub mod alibaba;
 mod ca_bundle;
+pub mod cloud;
 pub mod glob;
 pub mod identity;
 pub mod reachability;
@@ -11,4 +13,5 @@ mod reference;
 pub mod resolve;
 pub mod root_key;
 pub mod sweep;
+mod tencent;
 pub mod view;

@@ -185,7 +185,9 @@ impl Inner {
         let held = cache.get(base).await?;
         let outcome = self.exchanger.exchange(identity, Some(&held)).await;
         match outcome {
-            Err(error) if base.fixed().is_none() && self.exchanger.refuses_the_base(&error) => {
+            Err(error)
+                if base.fixed().is_none() && self.exchanger.refuses_the_base(identity, &error) =>
+            {
                 cache.discard(&base.id(), &held);
                 let renewed = cache.get(base).await?;
                 self.exchanger.exchange(identity, Some(&renewed)).await

@@ -7,22 +7,16 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::SignedDuration;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::pace::{Asker, Pace};
-use super::profile::{self, Found};
 use super::{
-    AssumedRole, Audience, Credentials, Files, Identity, IdentityId, Profile, Rrsa, ServiceAccount,
-    Source, Subject, Surroundings,
+    Assume, Audience, Cloud, Credentials, Files, Identity, IdentityId, ServiceAccount, Source,
+    Subject, Surroundings, WebIdentity,
 };
-use crate::provider::alibaba::{AssumeRole, AssumeRoleWithOidc, Sts, code};
 use crate::provider::{CallError, Class, Detail, Edge, Name};
 use crate::refresh::CallObserver;
-
-/// How long an access key in a profile is used before the file is read again.
-const PROFILE_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
 /// How a role is entered, and what is said before its name.
 struct Way {
@@ -69,16 +63,16 @@ pub trait Exchanger: Send + Sync + 'static {
         base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>>;
 
-    /// Whether `error`, of an exchange with base credentials, means that the cloud does not accept
-    /// these any more. An exchanger that knows no bases never says so.
-    fn refuses_the_base(&self, _error: &CallError) -> bool {
+    /// Whether `error`, of an exchange of `identity` with base credentials, means that the cloud does
+    /// not accept these any more. An exchanger that knows no bases never says so.
+    fn refuses_the_base(&self, _identity: &Identity, _error: &CallError) -> bool {
         false
     }
 }
 
 /// The exchange with the clouds' token services.
 pub struct Exchange {
-    edge: Edge,
+    pub(super) edge: Edge,
     minter: Arc<dyn TokenMinter>,
     files: Arc<dyn Files>,
     surroundings: Option<Surroundings>,
@@ -126,7 +120,6 @@ impl Exchange {
 
     async fn observed<T>(
         &self,
-        action: &str,
         asker: &Asker<'_>,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
@@ -136,115 +129,54 @@ impl Exchange {
         self.pace.note(asker, answer.as_ref().err());
         if let Some(observer) = &self.observer {
             let class = answer.as_ref().err().map(|error| error.class);
-            observer.called("sts", action, class, sent.elapsed());
+            observer.called("sts", asker.action.name, class, sent.elapsed());
         }
         answer
     }
 
-    async fn assumed_role(
+    pub(super) async fn assumed_role(
         &self,
         who: IdentityId,
-        role: &AssumedRole,
+        role: &Assume<'_>,
         base: &Credentials,
     ) -> Result<Credentials, CallError> {
-        let request = AssumeRole {
-            role_arn: &role.role_arn,
-            external_id: role.external_id.as_deref(),
-            session_name: &role.session_name,
-            duration_seconds: role.duration_seconds,
-            policy: role.policy.as_deref(),
-        };
-        let asker = Asker::new(who, &role.role_arn, &role.sts);
-        let sts = Sts::new(role.sts.clone(), self.edge.clone());
-        let call = sts.assume_role(base, &request);
-        let answer = self.observed("AssumeRole", &asker, call);
-        let answer = answer.await;
-        answer.map_err(|error| naming_role(error, &ENTERED, &role.role_arn))
+        let cloud = role.sts.cloud();
+        let asker = Asker::new(who, role.role_arn, role.sts, cloud.by_credentials());
+        let call = cloud.assume(&self.edge, role, base);
+        let answer = self.observed(&asker, call).await;
+        answer.map_err(|error| naming_role(cloud, error, &ENTERED, role.role_arn))
     }
 
-    async fn profile(&self, who: IdentityId, profile: &Profile) -> Result<Credentials, CallError> {
-        let broken = |problem| {
-            let path = &profile.path;
-            CallError::about_file(Class::Unauthenticated, "CredentialsFile", path, problem)
-        };
-        let text = self.text("CredentialsFile", &profile.path).await?;
-        let found = profile::parse(text.expose_secret(), &profile.name).map_err(broken)?;
-        let session = |given: Option<String>| given.unwrap_or_else(|| profile.session_name.clone());
-        match found {
-            Found::AccessKey(key) => {
-                // So that the file is read again now and then.
-                let end = self.edge.clock.now().checked_add(PROFILE_LIFE).ok();
-                Ok(Credentials {
-                    expires_at: end,
-                    ..key.credentials()
-                })
-            }
-            Found::RamRole(key, role) => {
-                let request = AssumeRole {
-                    role_arn: &role.arn,
-                    external_id: role.external_id.as_deref(),
-                    session_name: &session(role.session_name),
-                    duration_seconds: None,
-                    policy: role.policy.as_deref(),
-                };
-                let asker = Asker::new(who, &role.arn, &profile.sts);
-                let sts = Sts::new(profile.sts.clone(), self.edge.clone());
-                let credentials = key.credentials();
-                let call = sts.assume_role(&credentials, &request);
-                let answer = self.observed("AssumeRole", &asker, call).await;
-                answer.map_err(|error| naming_role(error, &ENTERED, &role.arn))
-            }
-            Found::OidcRole {
-                role,
-                provider_arn,
-                token_file,
-            } => {
-                let rrsa = Rrsa {
-                    role_arn: role.arn,
-                    provider_arn,
-                    subject: Subject::TokenFile { path: token_file },
-                    sts: profile.sts.clone(),
-                    session_name: session(role.session_name),
-                    duration_seconds: None,
-                    policy: role.policy,
-                };
-                self.rrsa(who, &rrsa).await
-            }
-            Found::InstanceRole(role) => self.surroundings()?.instance_role(role.as_deref()).await,
-        }
-    }
-
-    fn surroundings(&self) -> Result<&Surroundings, CallError> {
+    pub(super) fn surroundings(&self) -> Result<&Surroundings, CallError> {
         self.surroundings.as_ref().ok_or_else(|| {
             let detail = Detail::Fixed("this program asks nobody on its own machine");
             CallError::new(Class::Invalid, "NoSurroundings").with_detail(detail)
         })
     }
 
-    async fn rrsa(&self, who: IdentityId, rrsa: &Rrsa) -> Result<Credentials, CallError> {
-        let token = match &rrsa.subject {
+    pub(super) async fn by_token(
+        &self,
+        who: IdentityId,
+        role: &WebIdentity,
+    ) -> Result<Credentials, CallError> {
+        let token = match &role.subject {
             Subject::ServiceAccount { account, audience } => {
                 self.minter.mint(account, audience).await?
             }
             Subject::TokenFile { path } => self.text("TokenFile", path).await?,
         };
-        let request = AssumeRoleWithOidc {
-            role_arn: &rrsa.role_arn,
-            provider_arn: &rrsa.provider_arn,
-            session_name: &rrsa.session_name,
-            duration_seconds: rrsa.duration_seconds,
-            policy: rrsa.policy.as_deref(),
-            token: &token,
-        };
-        let asker = Asker::new(who, &rrsa.role_arn, &rrsa.sts);
-        let sts = Sts::new(rrsa.sts.clone(), self.edge.clone());
-        let call = sts.assume_role_with_oidc(&request);
-        let answer = self.observed("AssumeRoleWithOIDC", &asker, call).await;
-        answer.map_err(|error| naming_role(error, &BY_TOKEN, &rrsa.role_arn))
+        let cloud = role.sts.cloud();
+        let asker = Asker::new(who, &role.role_arn, &role.sts, cloud.by_token());
+        let call = cloud.exchange(&self.edge, role, &token);
+        let answer = self.observed(&asker, call).await;
+        answer.map_err(|error| match cloud.token_advice(error.code()) {
+            Some(advice) => error.with_detail(Detail::Named(advice, Name::new(&role.role_arn))),
+            None => naming_role(cloud, error, &BY_TOKEN, &role.role_arn),
+        })
     }
 
     /// The text in the file at `path`, trimmed: projected files may end in a line break.
-    async fn text(&self, code: &str, path: &Path) -> Result<SecretString, CallError> {
+    pub(super) async fn text(&self, code: &str, path: &Path) -> Result<SecretString, CallError> {
         let broken = |problem| CallError::about_file(Class::Unauthenticated, code, path, problem);
         let bytes = self.files.read(path).await.map_err(|error| {
             broken(match error.kind() {
@@ -262,11 +194,11 @@ impl Exchange {
 }
 
 /// The same error, which says what to correct and names the role, where STS refused that.
-fn naming_role(error: CallError, way: &Way, role: &str) -> CallError {
+fn naming_role(cloud: &dyn Cloud, error: CallError, way: &Way, role: &str) -> CallError {
     let named = |text| Detail::Named(text, Name::new(role));
     let detail = match error.class {
         _ if error.detail().is_some() => return error,
-        _ if code::is_no_role(error.code()) => named(way.no_role),
+        _ if cloud.is_no_role(error.code()) => named(way.no_role),
         Class::Denied => named(way.denied),
         // A request is invalid for what it asks, never for the reference that is to be read later.
         Class::Invalid => named(
@@ -287,29 +219,30 @@ impl Exchanger for Exchange {
             let who = identity.id();
             match (identity.source(), base) {
                 (Source::AccessKey(key), _) => Ok(key.credentials()),
-                (Source::Rrsa(rrsa), _) => self.rrsa(who, rrsa).await,
-                (Source::AssumedRole(role), Some(base)) => self.assumed_role(who, role, base).await,
+                (Source::WebIdentity(role), _) => self.by_token(who, role).await,
+                (Source::AssumedRole(role), Some(base)) => {
+                    self.assumed_role(who, &role.request(), base).await
+                }
                 (Source::AssumedRole(_), None) => {
                     let detail = Detail::Fixed("the credentials that enter the role are missing");
                     Err(CallError::new(Class::Invalid, "NoBase").with_detail(detail))
                 }
                 (Source::InstanceRole(role), _) => {
-                    let role = role.role_name.as_deref();
-                    self.surroundings()?.instance_role(role).await
+                    let (around, name) = (self.surroundings()?, role.role_name.as_deref());
+                    role.cloud.0.instance_credentials(around, name).await
                 }
-                (Source::Profile(profile), _) => self.profile(who, profile).await,
-                (Source::CredentialsUri(uri), _) => {
-                    self.surroundings()?
-                        .credentials_uri(uri.url.expose_secret())
-                        .await
-                }
+                (Source::Profile(profile), _) => profile.exchange(self, who).await,
+                (Source::CredentialsUri(uri), _) => uri.exchange(self.surroundings()?).await,
             }
         }
         .boxed()
     }
 
-    fn refuses_the_base(&self, error: &CallError) -> bool {
-        code::refuses_the_key(error.code())
+    fn refuses_the_base(&self, identity: &Identity, error: &CallError) -> bool {
+        match identity.source() {
+            Source::AssumedRole(role) => role.sts.cloud().refuses_the_key(error.code()),
+            _ => false,
+        }
     }
 }
 

@@ -10,13 +10,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::IdentityId;
-use super::source::role_account;
+use super::cloud::{Action, TokenService};
 use crate::budget::Budget;
-use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Class, Detail};
 
-/// What the STS of Alibaba Cloud allows one account, calls a second ("Limits" of its documentation).
-const STS_QUOTA: f64 = 100.0;
 /// How long an exchange waits for its turn. Whoever would wait longer is told to come again.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Those who are told to come again come somewhere in this time.
@@ -39,8 +36,9 @@ struct State {
     accepted: HashSet<IdentityId>,
 }
 
-/// A token service, an account there, and whether its identities were accepted before.
-type Account = (String, String, bool);
+/// A token service, an account there, what its calls are counted as, and whether its identities were
+/// accepted before.
+type Account = (String, String, &'static str, bool);
 
 /// Who asks for a session, and where.
 #[derive(Debug)]
@@ -48,17 +46,25 @@ pub(super) struct Asker<'a> {
     who: IdentityId,
     host: &'a str,
     account: &'a str,
+    /// What it asks for.
+    pub action: &'static Action,
 }
 
 // === impl Asker ===
 
 impl<'a> Asker<'a> {
-    /// The identity `who`, which asks `sts` for the role `role_arn`.
-    pub fn new(who: IdentityId, role_arn: &'a str, sts: &'a Endpoint) -> Self {
+    /// The identity `who`, which asks `sts` for the role `role_arn` by `action`.
+    pub fn new(
+        who: IdentityId,
+        role_arn: &'a str,
+        sts: &'a TokenService,
+        action: &'static Action,
+    ) -> Self {
         Self {
             who,
-            host: sts.host(),
-            account: role_account(role_arn).unwrap_or_default(),
+            host: sts.endpoint.host(),
+            account: sts.cloud().role_account(role_arn).unwrap_or_default(),
+            action,
         }
     }
 }
@@ -97,7 +103,10 @@ impl Pace {
             Some(error) if error.class == Class::Throttled => {
                 let hint = error.retry_after.unwrap_or(Duration::from_secs(1));
                 let now = Instant::now();
-                for accepted in [false, true] {
+                // Anybody can ask for a role of any account: who was never accepted slows down nobody
+                // who was.
+                let known = state.accepted.contains(&asker.who);
+                for accepted in [false, true].into_iter().take(1 + usize::from(known)) {
                     if let Some(budget) = state.budgets.get_mut(&account(asker, accepted)) {
                         budget.throttled(hint, now);
                     }
@@ -116,7 +125,7 @@ impl Pace {
             state.budgets.retain(|_, budget| !budget.is_fresh(now));
         }
         let account = account(asker, state.accepted.contains(&asker.who));
-        let full = (self.share > 0.0).then_some(STS_QUOTA * self.share / 2.0);
+        let full = (self.share > 0.0).then_some(asker.action.quota * self.share / 2.0);
         let budget = state.budgets.entry(account);
         let budget = budget.or_insert_with(|| Budget::new(full, now));
         let turn = budget.next(now);
@@ -138,7 +147,9 @@ impl Pace {
 }
 
 fn account(asker: &Asker<'_>, accepted: bool) -> Account {
-    (asker.host.to_owned(), asker.account.to_owned(), accepted)
+    let Asker { host, account, .. } = asker;
+    let counted_as = asker.action.counted_as;
+    (host.to_string(), account.to_string(), counted_as, accepted)
 }
 
 #[cfg(test)]
@@ -146,12 +157,19 @@ mod tests {
     use super::*;
     use crate::digest::{DigestKey, Domain};
 
+    const ACTION: Action = Action {
+        name: "AssumeRole",
+        counted_as: "sts",
+        quota: 100.0,
+    };
+
     fn asker(n: u32, account: &'static str) -> Asker<'static> {
         let key = DigestKey::new(&[1; 32]);
         Asker {
             who: IdentityId(key.digest(Domain::Identity, &[&n.to_be_bytes()])),
             host: "sts.cn-hangzhou.aliyuncs.com",
             account,
+            action: &ACTION,
         }
     }
 
@@ -215,5 +233,43 @@ mod tests {
         let start = Instant::now();
         pace.turn(&asker(2, "1")).await.unwrap();
         assert!(Instant::now() >= start + Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn actions_that_are_counted_apart_are_paced_apart() {
+        const RARE: Action = Action {
+            name: "AssumeRoleWithWebIdentity",
+            counted_as: "AssumeRoleWithWebIdentity",
+            quota: 20.0,
+        };
+        let pace = Pace::new(0.2);
+        let start = Instant::now();
+        let rare = |n| Asker {
+            action: &RARE,
+            ..asker(n, "1")
+        };
+        let turns: Vec<_> = (0..300).map(|n| pace.reserve(&rare(n), start)).collect();
+        let served = turns.iter().flatten().count();
+        assert!((10..=12).contains(&served), "{served} in 5 s at 2 a second");
+        assert_eq!(pace.reserve(&asker(1, "1"), start).ok(), Some(start));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_one_who_was_never_accepted_slows_down_nobody_who_was() {
+        let pace = Pace::new(0.2);
+        let known = asker(1, "1");
+        pace.turn(&known).await.unwrap();
+        pace.note(&known, None);
+        // Its budget exists from here on.
+        pace.turn(&known).await.unwrap();
+        let start = Instant::now();
+        let stranger = asker(2, "1");
+        pace.turn(&stranger).await.unwrap();
+        pace.note(&stranger, Some(&throttled(4)));
+        pace.turn(&known).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        pace.note(&known, Some(&throttled(4)));
+        pace.turn(&known).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_secs(4), "its own");
     }
 }

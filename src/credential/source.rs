@@ -2,23 +2,25 @@
 
 mod access_key;
 mod assumed_role;
-mod local;
-mod rrsa;
+mod instance_role;
+mod web_identity;
 
+use super::alibaba::{CredentialsUri, Profile};
+use super::cloud::{CloudRef, TokenService};
 use crate::digest::{Digest, DigestKey, Domain};
 
 pub use access_key::AccessKey;
 pub use assumed_role::AssumedRole;
-pub use local::{CredentialsUri, InstanceRole, Profile};
-pub use rrsa::{Audience, Rrsa, ServiceAccount, Subject};
+pub use instance_role::InstanceRole;
+pub use web_identity::{Audience, ServiceAccount, Subject, WebIdentity};
 
 /// Where the credentials of an identity come from: exactly one place.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A long-lived access key, or temporary credentials that somebody else renews.
     AccessKey(AccessKey),
-    /// A token of the cluster, exchanged for the credentials of an Alibaba Cloud role.
-    Rrsa(Rrsa),
+    /// A token of the cluster, exchanged for the credentials of a role.
+    WebIdentity(WebIdentity),
     /// A role that another identity enters.
     AssumedRole(AssumedRole),
     /// The role of the machine that the operator runs on.
@@ -30,7 +32,7 @@ pub enum Source {
 }
 
 /// The parts of an identity's material, in an encoding that sets absent ones apart from empty ones.
-struct Material<'a>(Vec<&'a [u8]>);
+pub(super) struct Material<'a>(Vec<&'a [u8]>);
 
 // === impl Source ===
 
@@ -39,7 +41,7 @@ impl Source {
     pub(super) fn digest(&self, key: &DigestKey) -> Digest {
         match self {
             Self::AccessKey(source) => source.digest(key),
-            Self::Rrsa(source) => source.digest(key),
+            Self::WebIdentity(source) => source.digest(key),
             Self::AssumedRole(source) => source.digest(key),
             Self::InstanceRole(source) => source.digest(key),
             Self::Profile(source) => source.digest(key),
@@ -50,8 +52,8 @@ impl Source {
     /// The number of the cloud account whose quotas are used, where the material tells.
     pub(super) fn account(&self) -> Option<&str> {
         match self {
-            Self::Rrsa(source) => role_account(&source.role_arn),
-            Self::AssumedRole(source) => role_account(&source.role_arn),
+            Self::WebIdentity(source) => source.sts.cloud().role_account(&source.role_arn),
+            Self::AssumedRole(source) => source.sts.cloud().role_account(&source.role_arn),
             Self::AccessKey(_)
             | Self::InstanceRole(_)
             | Self::Profile(_)
@@ -63,7 +65,7 @@ impl Source {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::AccessKey(_) => "accessKey",
-            Self::Rrsa(_) => "rrsa",
+            Self::WebIdentity(source) => source.sts.cloud().token_kind(),
             Self::AssumedRole(_) => "assumeRole",
             Self::InstanceRole(_) => "instanceRole",
             Self::Profile(_) => "profile",
@@ -75,34 +77,41 @@ impl Source {
 // === impl Material ===
 
 impl<'a> Material<'a> {
-    fn new(kind: &'static str) -> Self {
+    pub(super) fn new(kind: &'static str) -> Self {
         Self(vec![kind.as_bytes()])
     }
 
-    fn part(mut self, part: &'a str) -> Self {
+    pub(super) fn part(mut self, part: &'a str) -> Self {
         self.0.push(part.as_bytes());
         self
     }
 
-    fn bytes(mut self, part: &'a [u8]) -> Self {
+    /// The cloud, its token service, and the region that this is told.
+    fn sts(self, sts: &'a TokenService) -> Self {
+        let told = self.part(sts.endpoint.as_str());
+        match &sts.region {
+            Some(region) => told.part(region).cloud(sts.cloud),
+            None => told,
+        }
+    }
+
+    fn cloud(self, cloud: CloudRef) -> Self {
+        self.part(cloud.0.name())
+    }
+
+    pub(super) fn bytes(mut self, part: &'a [u8]) -> Self {
         self.0.push(part);
         self
     }
 
-    fn optional(self, part: Option<&'a str>) -> Self {
+    pub(super) fn optional(self, part: Option<&'a str>) -> Self {
         match part {
             Some(part) => self.part("some").part(part),
             None => self.part("none").part(""),
         }
     }
 
-    fn digest(&self, key: &DigestKey) -> Digest {
+    pub(super) fn digest(&self, key: &DigestKey) -> Digest {
         key.digest(Domain::Identity, &self.0)
     }
-}
-
-/// The account in `acs:ram::ACCOUNT:role/NAME`.
-pub(super) fn role_account(role_arn: &str) -> Option<&str> {
-    let account = role_arn.split(':').nth(3)?;
-    (!account.is_empty()).then_some(account)
 }

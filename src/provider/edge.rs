@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use ring::rand::SecureRandom;
 
+use super::endpoint::Endpoint;
 use super::hex::hex;
-use super::{CallError, Class};
+use super::{CallError, Class, Detail, Name};
 use crate::clock::Clock;
-use crate::http::HttpClient;
+use crate::http::{HttpClient, Post, Response};
 
 /// A source of randomness, passed in.
 pub type Random = Arc<dyn SecureRandom + Send + Sync>;
@@ -45,5 +46,35 @@ impl Edge {
             .fill(&mut bytes)
             .map_err(|_| CallError::new(Class::Unavailable, "NoRandomness"))?;
         Ok(hex(&bytes))
+    }
+
+    /// Sends `post` to `endpoint`.
+    ///
+    /// # Errors
+    /// What the HTTP client says.
+    pub(crate) async fn post(
+        &self,
+        endpoint: &Endpoint,
+        post: Post,
+    ) -> Result<Response, CallError> {
+        let response = self.http.post(post).await;
+        response.map_err(|error| self.unanswered(endpoint, error))
+    }
+
+    /// The same error, which names the host: its store may have spelled it wrong, and there are several
+    /// hosts to a store.
+    pub(super) fn unanswered(&self, endpoint: &Endpoint, error: CallError) -> CallError {
+        let text = match error.code() {
+            "NameNotResolved" => " does not resolve; check region, network and endpoint",
+            "TlsFailed" if self.http.is_private() => {
+                " shows no certificate for this host that comes from the region's chain, or from \
+                 caBundle or caBundleRef"
+            }
+            "TlsFailed" => " shows no certificate for this host that the system trusts",
+            "RefusedAddress" => " resolves to an address that must not be called",
+            "Timeout" | "ConnectionFailed" | "ConnectionBroken" | "TruncatedBody" => "",
+            _ => return error,
+        };
+        error.with_detail(Detail::Host(Name::new(endpoint.host()), text))
     }
 }

@@ -29,6 +29,16 @@ pub struct Service {
     pub hosts: &'static [&'static str],
 }
 
+/// Which side of a cloud's hosts is called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Network {
+    /// The hosts of the internet.
+    #[default]
+    Public,
+    /// The hosts that only the cloud's own networks reach.
+    Vpc,
+}
+
 /// A URL that passed the policy: a scheme and an authority, nothing else.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
@@ -45,6 +55,14 @@ pub enum EndpointError {
     /// A region is malformed.
     #[error("region is malformed: write it as the cloud does, such as cn-hangzhou")]
     Region,
+    /// A region is the name of a zone in one.
+    #[error("{zone} is a zone: its region is {region}")]
+    Zone {
+        /// What was named.
+        zone: String,
+        /// Where that is.
+        region: String,
+    },
     /// The scheme is not https.
     #[error("endpoint must use https")]
     Scheme,
@@ -187,6 +205,17 @@ impl Service {
     fn expected(&self) -> String {
         let hosts = self.hosts.join(" or ").replace("{region}", "REGION");
         hosts.replace("{instance}", "INSTANCE")
+    }
+}
+
+// === impl Network ===
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "Public",
+            Self::Vpc => "Vpc",
+        })
     }
 }
 

@@ -137,6 +137,12 @@ impl CallError {
         self
     }
 
+    /// The same of another class, where what was asked tells more than the code.
+    #[must_use]
+    pub fn into_class(self, class: Class) -> Self {
+        Self { class, ..self }
+    }
+
     /// Adds the cloud's request id, by the same rule.
     #[must_use]
     pub fn with_request_id(mut self, request_id: Option<&str>) -> Self {

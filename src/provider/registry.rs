@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::alibaba::{self, Kms, KmsConfig, KmsInstance, Network, Oos, OosConfig, Parameters};
-use super::endpoint::{Endpoint, EndpointError, EndpointPolicy};
+use super::alibaba::{self, Kms, KmsConfig, KmsInstance, Oos, OosConfig, Parameters};
+use super::endpoint::{Endpoint, EndpointError, EndpointPolicy, Network};
+use super::tencent::{self, Site, Ssm, SsmConfig};
 use super::{ConfigError, Edge, Provider};
 use crate::api::{self, ProviderSpec};
 
@@ -23,19 +24,31 @@ pub struct Place {
 pub enum Cloud {
     /// Alibaba Cloud, in one of its networks.
     Alibaba(Network),
+    /// Tencent Cloud, on one of its sites, in one of its networks.
+    Tencent(Site, Network),
 }
 
 /// Where the provider of `spec` is.
 pub fn place(spec: &ProviderSpec) -> Option<Place> {
-    let (field, region, side) = match (&spec.oos, &spec.kms) {
-        (Some(oos), None) => ("oos", &oos.region, oos.network()),
-        (None, Some(kms)) => ("kms", &kms.region, kms.network()),
+    let (field, region, cloud) = match (&spec.oos, &spec.kms, &spec.ssm) {
+        (Some(oos), None, None) => {
+            let cloud = Cloud::Alibaba(network(oos.network()));
+            ("oos", &oos.region, cloud)
+        }
+        (None, Some(kms), None) => {
+            let cloud = Cloud::Alibaba(network(kms.network()));
+            ("kms", &kms.region, cloud)
+        }
+        (None, None, Some(ssm)) => {
+            let cloud = Cloud::Tencent(site(ssm.site()), network(ssm.network()));
+            ("ssm", &ssm.region, cloud)
+        }
         _ => return None,
     };
     Some(Place {
         field,
         region: region.clone(),
-        cloud: Cloud::Alibaba(network(side)),
+        cloud,
     })
 }
 
@@ -50,6 +63,9 @@ pub fn sts(
 ) -> Result<Endpoint, EndpointError> {
     match place.cloud {
         Cloud::Alibaba(network) => alibaba::endpoint::sts(policy, named, &place.region, network),
+        Cloud::Tencent(site, network) => {
+            tencent::endpoint::sts(policy, named, &place.region, (site, network))
+        }
     }
 }
 
@@ -73,8 +89,8 @@ pub fn build(
     policy: &EndpointPolicy,
     edge: Edge,
 ) -> Result<Option<Arc<dyn Provider>>, ConfigError> {
-    Ok(match (&spec.oos, &spec.kms) {
-        (Some(oos), None) => {
+    Ok(match (&spec.oos, &spec.kms, &spec.ssm) {
+        (Some(oos), None, None) => {
             let config = OosConfig {
                 region: oos.region.clone(),
                 network: network(oos.network()),
@@ -86,7 +102,7 @@ pub fn build(
             };
             Some(Arc::new(Oos::new(config, sts, policy, edge)?))
         }
-        (None, Some(kms)) => {
+        (None, Some(kms), None) => {
             let config = KmsConfig {
                 region: kms.region.clone(),
                 network: network(kms.network()),
@@ -98,8 +114,24 @@ pub fn build(
             };
             Some(Arc::new(Kms::new(config, sts, policy, edge)?))
         }
+        (None, None, Some(ssm)) => {
+            let place = (site(ssm.site()), network(ssm.network()));
+            let config = SsmConfig {
+                region: ssm.region.clone(),
+                place,
+                endpoint: ssm.endpoint.clone(),
+            };
+            Some(Arc::new(Ssm::new(config, sts, policy, edge)?))
+        }
         _ => None,
     })
+}
+
+fn site(site: api::Site) -> Site {
+    match site {
+        api::Site::China => Site::China,
+        api::Site::International => Site::International,
+    }
 }
 
 fn network(network: api::Network) -> Network {

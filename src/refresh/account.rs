@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::StoreLimits;
 use super::line::Line;
-use super::row::{GroupId, LineId};
+use super::row::{GroupId, LineId, ReaderId};
 use super::table::{LineKey, Table};
-use super::{Origin, StoreLimits};
 use crate::budget::Budget;
 use crate::credential::IdentityId;
+use crate::provider::Quota;
 
 /// How many identities' accounts are remembered, used or not.
 const MOST_ACCOUNTS: usize = 10_000;
@@ -19,15 +20,13 @@ const SPARE_LINES: usize = 64;
 // === impl Table ===
 
 impl Table {
-    /// The line of `origin`: who pays for its calls.
-    pub(super) fn line_id(&mut self, origin: &Origin, now: Instant) -> LineId {
-        let quota = origin.provider.quota();
-        let identity = origin.identity.id();
+    /// The line of `identity` for calls that `quota` counts: who pays for them.
+    pub(super) fn line_id(&mut self, identity: IdentityId, quota: &Quota, now: Instant) -> LineId {
         let account = self.accounts.get(&identity).cloned();
         // Until the cloud has accepted an identity, or told whose it is, it has a budget of its own:
         // anybody can claim to be anybody's.
         let account = account.unwrap_or_else(|| Arc::from(format!("{identity:?}")));
-        let key: LineKey = (account, quota.name, Arc::from(quota.scope));
+        let key: LineKey = (account, quota.name, Arc::from(quota.scope.as_str()));
         if let Some(id) = self.line_ids.get(&key) {
             return *id;
         }
@@ -53,11 +52,11 @@ impl Table {
         }
         self.accounts.insert(identity, Arc::from(account));
         for id in self.groups_of(identity) {
-            let Some(origin) = self.groups.get(&id).map(|group| Arc::clone(&group.origin)) else {
+            let Some(quota) = self.groups.get(&id).map(|group| group.quota.clone()) else {
                 continue;
             };
             self.leave_line(id, now);
-            let line = self.line_id(&origin, now);
+            let line = self.line_id(identity, &quota, now);
             self.enter_line(id, line);
             self.note(id, now);
         }
@@ -94,27 +93,27 @@ impl Table {
         }
     }
 
-    /// Takes in that one more object reads the group through the store `name`, which allows this.
+    /// Takes in that one more object reads through the store `name`, which allows this.
     pub(super) fn limit(
         &mut self,
-        id: GroupId,
+        id: ReaderId,
         name: &Arc<str>,
         limits: StoreLimits,
         now: Instant,
     ) {
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.limit(name, limits, now);
+        if let Some(reader) = self.readers.get_mut(&id) {
+            reader.limit(name, limits, now);
         }
-        self.note(id, now);
+        self.note_all(id, now);
     }
 
     /// Takes in that one object less reads through these stores.
-    pub(super) fn unlimit(&mut self, stores: &[(GroupId, Arc<str>)], now: Instant) {
+    pub(super) fn unlimit(&mut self, stores: &[(ReaderId, Arc<str>)], now: Instant) {
         for (id, name) in stores {
-            if let Some(group) = self.groups.get_mut(id) {
-                group.unlimit(name, now);
+            if let Some(reader) = self.readers.get_mut(id) {
+                reader.unlimit(name, now);
             }
-            self.note(*id, now);
+            self.note_all(*id, now);
         }
     }
 }

@@ -39,20 +39,30 @@ impl Table {
             origin,
             batch,
             sent,
+            asked,
+            learns,
+            namespace,
             probe,
             knocks,
             ..
         } = departure;
         self.pay(group_id, spent, now.at);
         self.in_flight -= 1;
+        self.shares.came_back(&namespace);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.in_flight -= 1;
+            if let Some(reader) = self.readers.get_mut(&group.reader) {
+                reader.in_flight -= 1;
+            }
         }
         for id in &batch {
             if let Some(row) = self.rows.get_mut(id) {
                 row.place = Place::Resting;
             }
         }
+        // What is alone in its call may need another next time.
+        let alone = batch.len() == 1;
+        let moved = alone && batch.iter().any(|row| self.rehome(*row, now.at));
         let identity = origin.identity.id();
         match &result {
             Ok(_) if probe => self.end_probe(identity, true, now.at),
@@ -78,7 +88,9 @@ impl Table {
                 if let Some(group) = self.groups.get_mut(&group_id) {
                     group.was_answered(sent);
                 }
-                let alone = batch.len() == 1;
+                for row in batch.iter().filter(|_| learns) {
+                    self.learned(*row, asked, now);
+                }
                 for (row, answer) in batch.iter().zip(answers) {
                     self.row_answered(group_id, *row, alone, answer, sent, now);
                 }
@@ -96,7 +108,10 @@ impl Table {
         if accepted && let Some(account) = origin.identity.account() {
             self.learn_account(identity, account, now.at);
         }
-        self.note(group_id, now.at);
+        if moved && let Some(row) = batch.first().and_then(|row| self.rows.get(row)) {
+            self.note(row.group, now.at);
+        }
+        self.note_with_others(group_id, now.at);
         self.drop_group(group_id, now.at);
     }
 
@@ -125,7 +140,9 @@ impl Table {
         let Some(group) = self.groups.get_mut(&group) else {
             return;
         };
-        group.spend(spent.more, now);
+        if let Some(reader) = self.readers.get_mut(&group.reader) {
+            reader.spend(spent.more, now);
+        }
         if let Some(line) = self.lines.get_mut(&group.line) {
             line.moved = Some(now);
             line.budget.take(spent.more, now);
@@ -183,12 +200,19 @@ impl Table {
         let changed = known
             .as_ref()
             .is_some_and(|seen| seen.digest != held.digest);
+        if known
+            .as_ref()
+            .is_some_and(|seen| seen.caveat != held.fetched.caveat)
+        {
+            row.epoch += 1;
+        }
         row.seen = Some(Seen {
             digest: held.digest,
             version: known
                 .and_then(|seen| seen.version)
                 .filter(|known| version == Some(&**known))
                 .or_else(|| version.map(Arc::from)),
+            caveat: held.fetched.caveat,
         });
         row.fetched = Some(now.at);
         for subscriber in row.subscribers.as_slice() {

@@ -27,6 +27,15 @@ pub enum CallFailure {
     Call(CallError),
 }
 
+/// What a call is for.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    /// To learn something about a key before it is read. Nothing is answered.
+    Learn(&'a RemoteKey),
+    /// To read keys.
+    Read(&'a [RemoteKey]),
+}
+
 /// Hears of each call that was made; for metrics.
 pub trait CallObserver: Send + Sync + 'static {
     /// One call of `action` took `took` and ended with `class`, or well.
@@ -41,6 +50,25 @@ pub struct Caller {
     credentials: Arc<CredentialCache>,
     observer: Arc<dyn CallObserver>,
     deadline: Duration,
+}
+
+// === impl What ===
+
+impl What<'_> {
+    fn keys(&self) -> &[RemoteKey] {
+        match self {
+            Self::Learn(key) => std::slice::from_ref(key),
+            Self::Read(keys) => keys,
+        }
+    }
+
+    /// How many answers it brings.
+    fn answers(&self) -> usize {
+        match self {
+            Self::Learn(_) => 0,
+            Self::Read(keys) => keys.len(),
+        }
+    }
 }
 
 // === impl Caller ===
@@ -59,13 +87,13 @@ impl Caller {
         }
     }
 
-    /// Reads `keys` from `origin`.
+    /// Reads from `origin`, or learns something about it.
     ///
     /// What it costs is added to `spent`.
     pub(super) async fn call(
         &self,
         origin: &Origin,
-        keys: &[RemoteKey],
+        what: What<'_>,
         tries: usize,
         spent: &mut Spent,
     ) -> Result<Vec<Answer>, CallFailure> {
@@ -92,23 +120,29 @@ impl Caller {
             };
             let sent = Instant::now();
             spent.more += u32::from(!std::mem::take(&mut first));
-            let answers = timeout_at(deadline, origin.provider.fetch(&credentials, keys))
+            let provider = &origin.provider;
+            let action = provider.action(what.keys());
+            let answers = async {
+                match what {
+                    What::Learn(key) => {
+                        provider.learn(&credentials, key).await?;
+                        Ok(Vec::new())
+                    }
+                    What::Read(keys) => provider.fetch(&credentials, keys).await,
+                }
+            };
+            let answers = timeout_at(deadline, answers)
                 .await
                 .unwrap_or_else(|_| Err(deadline_exceeded()));
             let class = answers.as_ref().err().map(|error| error.class);
-            let provider = &origin.provider;
-            self.observer.called(
-                provider.name(),
-                provider.action(keys),
-                class,
-                sent.elapsed(),
-            );
+            self.observer
+                .called(provider.name(), action, class, sent.elapsed());
             spent.more += provider.take_more_calls();
             if let Some(notice) = provider.take_notice() {
                 self.notice(origin, notice);
             }
             let error = match answers {
-                Ok(answers) if answers.len() == keys.len() => return Ok(answers),
+                Ok(answers) if answers.len() == what.answers() => return Ok(answers),
                 Ok(_) => CallError::new(Class::Protocol, "AnswerCount"),
                 Err(error) => error,
             };
@@ -148,6 +182,11 @@ impl Caller {
     fn notice(&self, origin: &Origin, notice: Notice) {
         let provider = origin.provider.name();
         match notice {
+            Notice::ClockOff => tracing::warn!(
+                provider,
+                host = origin.provider.host(),
+                "the node's clock is off: calls are dated by the cloud's own"
+            ),
             Notice::BatchWithdrawn => tracing::info!(
                 provider,
                 host = origin.provider.host(),

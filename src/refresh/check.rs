@@ -12,7 +12,8 @@ impl Hub {
         let table = self.lock();
         table.check();
         assert!(table.rows.is_empty() && table.row_ids.is_empty());
-        assert!(table.groups.is_empty() && table.group_ids.is_empty());
+        assert!(table.groups.is_empty() && table.learned.is_empty());
+        assert!(table.readers.is_empty() && table.reader_ids.is_empty());
         assert!(table.objects.is_empty() && table.object_ids.is_empty());
         assert!(table.identities.is_empty() && table.endpoints.is_empty());
         assert_eq!(table.in_flight, 0);
@@ -49,6 +50,18 @@ impl Table {
             }
         }
         assert_eq!(self.in_flight, in_flight);
+        let read: usize = self.readers.values().map(|reader| reader.in_flight).sum();
+        assert_eq!(self.in_flight, read);
+        for (id, reader) in &self.readers {
+            assert!(!reader.groups.is_empty(), "an idle reader is dropped");
+            for (quota, group) in &reader.groups {
+                let group = &self.groups[group];
+                assert_eq!((group.reader, group.quota.name), (*id, *quota));
+            }
+        }
+        let known = |row: &RowId| self.rows.contains_key(row);
+        assert!(self.learned.keys().all(known));
+        assert_eq!(self.shares.in_flight().sum::<usize>(), in_flight);
         for (id, line) in &self.lines {
             let noted = self.agenda.iter().filter(|(.., line)| line == id);
             assert!(noted.map(|(time, ..)| *time).eq(line.noted));
@@ -65,8 +78,8 @@ impl Table {
         assert_eq!(lines.len(), self.line_ids.len());
         let groups: usize = self.identities.values().map(|s| s.groups.len()).sum();
         assert_eq!(
-            (groups, self.group_ids.len()),
-            (self.groups.len(), self.groups.len())
+            (groups, self.reader_ids.len()),
+            (self.groups.len(), self.readers.len())
         );
         assert_eq!(self.row_ids.len(), self.rows.len());
         assert_eq!(self.object_ids.len(), self.objects.len());

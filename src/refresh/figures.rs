@@ -1,5 +1,7 @@
 //! What the table looks like at one moment, for metrics and for liveness.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::HubFigures;
@@ -18,7 +20,10 @@ impl Table {
         };
         let parked = |standing: &&Standing| standing.park.is_some();
         figures.parked = self.identities.values().filter(parked).count();
-        for group in self.groups.values() {
+        // What waits for others' calls to come back stands still with all of them only.
+        let room = self.room();
+        let any_moved = self.lines.values().filter_map(|line| line.moved).max();
+        for (id, group) in &self.groups {
             let parts: usize = group.parts.iter().map(Vec::len).sum();
             let lanes: usize = group.lanes.iter().map(Rounds::len).sum();
             let overdue = group.queue.iter().take_while(|(due, _)| *due <= now);
@@ -32,7 +37,9 @@ impl Table {
             // What waits for its budget is no stall, however small that is.
             let line = self.lines.get(&group.line);
             if let Some(line) = line.filter(|line| line.noted.is_none_or(|time| time <= now)) {
-                let still = line.moved.map(|at| now.saturating_duration_since(at));
+                let starved = late > Duration::ZERO && (room == 0 || self.shares.holds_back(*id));
+                let moved = if starved { any_moved } else { line.moved };
+                let still = moved.map(|at| now.saturating_duration_since(at));
                 figures.stalled = figures.stalled.max(late.min(still.unwrap_or(late)));
             }
         }

@@ -1,18 +1,18 @@
-//! Rows that may share a batch: one identity at one address, with what is due and wanted, and its
-//! batches in flight. Choosing the next batch is pure.
+//! Rows that may share a batch: one identity at one address and one quota, with what is due and wanted,
+//! and its batches in flight. Choosing the next batch is pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::Origin;
 use super::line::{Lane, Link};
 use super::rounds::Rounds;
-use super::row::{LineId, Place, Row, RowId};
+use super::row::{LineId, Place, ReaderId, Row, RowId};
 use super::search::Search;
-use super::{Origin, StoreLimits};
-use crate::budget::Budget;
 use crate::credential::IdentityId;
+use crate::provider::Quota;
 
 /// How many of the rows that are due next are looked at to top a batch up.
 const LOOK_AHEAD: usize = 64;
@@ -20,10 +20,13 @@ const LOOK_AHEAD: usize = 64;
 /// The rows of one call.
 pub(super) type Batch = Vec<RowId>;
 
-/// Rows of one origin.
+/// Rows of one reader whose next calls use up one quota.
 #[derive(Debug)]
 pub(super) struct Group {
     pub origin: Arc<Origin>,
+    pub reader: ReaderId,
+    /// What the calls for its rows are counted by.
+    pub quota: Quota,
     pub line: LineId,
     pub rows: usize,
     /// Resting rows by due time.
@@ -43,28 +46,17 @@ pub(super) struct Group {
     /// Where it stands in its line.
     pub link: Link,
     route: Arc<str>,
-    /// What the stores that read here allow, by store.
-    limits: BTreeMap<Arc<str>, Limited>,
-    /// The tightest rate of them.
-    own: Option<Budget>,
-}
-
-/// What one store allows, and how many objects read through it.
-#[derive(Debug, Default)]
-struct Limited {
-    limits: StoreLimits,
-    objects: usize,
 }
 
 // === impl Group ===
 
 impl Group {
-    pub fn new(origin: Arc<Origin>, line: LineId) -> Self {
+    pub fn new(origin: Arc<Origin>, reader: ReaderId, quota: Quota, line: LineId) -> Self {
         let route = Arc::from(origin.provider.route());
         Self {
             route,
-            limits: BTreeMap::new(),
-            own: None,
+            reader,
+            quota,
             origin,
             line,
             rows: 0,
@@ -89,52 +81,6 @@ impl Group {
         &self.route
     }
 
-    /// Whether another batch may be in flight, as far as the group itself goes.
-    pub fn is_free(&self, most_in_flight: usize) -> bool {
-        let stores = self.limits.values().filter_map(|l| l.limits.in_flight);
-        let most = stores.min().unwrap_or(most_in_flight).min(most_in_flight);
-        self.in_flight < if self.dark { 1 } else { most }
-    }
-
-    /// When the stores that read here let the next call leave: now, or later.
-    pub fn allowed(&mut self, now: Instant) -> Instant {
-        self.own.as_mut().map_or(now, |own| own.next(now))
-    }
-
-    /// Notes that a call leaves.
-    pub fn spend(&mut self, calls: u32, now: Instant) {
-        if let Some(own) = &mut self.own {
-            own.take(calls, now);
-        }
-    }
-
-    /// Takes in that one more object reads through a store, which allows this.
-    pub fn limit(&mut self, store: &Arc<str>, limits: StoreLimits, now: Instant) {
-        let limited = self.limits.entry(Arc::clone(store)).or_default();
-        limited.objects += 1;
-        if std::mem::replace(&mut limited.limits, limits) != limits {
-            self.tighten(now);
-        }
-    }
-
-    /// Takes in that one object less reads through a store.
-    pub fn unlimit(&mut self, store: &Arc<str>, now: Instant) {
-        let Some(limited) = self.limits.get_mut(store) else {
-            return;
-        };
-        limited.objects -= 1;
-        if limited.objects == 0 {
-            self.limits.remove(store);
-            self.tighten(now);
-        }
-    }
-
-    fn tighten(&mut self, now: Instant) {
-        let rates = self.limits.values().filter_map(|l| l.limits.per_second);
-        let rate = rates.min().map(f64::from);
-        self.own = rate.map(|rate| Budget::new(Some(rate), now));
-    }
-
     /// When something is wanted or due: now, where something waits already.
     pub fn wanted(&self, now: Instant) -> Option<Instant> {
         let waits = !self.parts.is_empty() || self.lanes.iter().any(|lane| !lane.is_empty());
@@ -148,9 +94,20 @@ impl Group {
         &mut self.lanes[lane.index()]
     }
 
-    /// The next part of a batch that failed.
-    pub fn take_part(&mut self, rows: &HashMap<RowId, Box<Row>>) -> Option<Batch> {
-        while let Some(mut part) = self.parts.pop_front() {
+    /// Where the next part of a batch that failed is, whose first row is `admitted`.
+    pub fn next_part(&self, mut admitted: impl FnMut(RowId) -> bool) -> Option<usize> {
+        let first = |part: &Batch| part.first().is_none_or(|row| admitted(*row));
+        self.parts.iter().position(first)
+    }
+
+    /// The next part of a batch that failed, whose first row is `admitted`.
+    pub fn take_part(
+        &mut self,
+        rows: &HashMap<RowId, Box<Row>>,
+        mut admitted: impl FnMut(RowId) -> bool,
+    ) -> Option<Batch> {
+        while let Some(at) = self.next_part(&mut admitted) {
+            let mut part = self.parts.remove(at)?;
             part.retain(|id| is_in(rows, *id, Lane::Fast));
             if !part.is_empty() {
                 return Some(part);

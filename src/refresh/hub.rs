@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::answer::{BatchResult, Spent};
-use super::call::{CallFailure, Caller, TRIES};
+use super::call::{CallFailure, Caller, TRIES, What};
 use super::reference;
 use super::row::Held;
 use super::schedule::Gap;
@@ -233,7 +233,11 @@ impl Hub {
         let tries = if finds_out { 1 } else { TRIES };
         let mut spent = Spent::default();
         let (origin, keys) = (&departure.origin, &departure.keys);
-        let call = self.caller.call(origin, keys, tries, &mut spent);
+        let what = match keys.as_slice() {
+            [key] if departure.learns => What::Learn(key),
+            keys => What::Read(keys),
+        };
+        let call = self.caller.call(origin, what, tries, &mut spent);
         let result = AssertUnwindSafe(call)
             .catch_unwind()
             .await
@@ -250,7 +254,7 @@ impl Hub {
         let result: BatchResult = result.map(|answers| {
             let keys = departure.keys.iter();
             let hold = |(key, fetched): (&RemoteKey, Fetched)| {
-                self.hold(&departure.origin, key, fetched, departure.sent)
+                self.hold(&departure.origin, key, fetched, departure.asked)
             };
             keys.zip(answers)
                 .map(|(key, answer)| answer.map(|fetched| hold((key, fetched))))

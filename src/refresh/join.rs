@@ -29,6 +29,11 @@ pub(super) struct Waiting {
     left: usize,
     /// When the last answer came.
     complete: Instant,
+    /// When it was joined first, and when it was last asked for what it has not.
+    pub began: Instant,
+    asked: Instant,
+    /// Rows whose values were given back; they are asked again when nothing else is missing.
+    given_back: Vec<RowId>,
 }
 
 /// What a row offers to a join.
@@ -52,9 +57,42 @@ impl Waiting {
         self.left == 0 && self.complete + PATIENCE <= now
     }
 
+    /// Whether nothing is missing, or what is missing was given back.
+    pub fn is_complete(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Whether all that is missing was given back.
+    fn is_to_ask_again(&self) -> bool {
+        self.is_complete() && !self.given_back.is_empty()
+    }
+
+    /// Since when it has waited: for answers, or to be collected.
+    pub fn idle_since(&self) -> Instant {
+        if self.is_complete() {
+            self.complete
+        } else {
+            self.asked
+        }
+    }
+
+    /// How many bytes of values it holds.
+    pub fn bytes(&self) -> usize {
+        let values = self.answers.values().flatten();
+        values.map(|held| held.fetched.value.len()).sum()
+    }
+
+    /// Lets go of its values; says of which rows.
+    pub fn give_back(&mut self) -> Vec<RowId> {
+        let values = self.answers.extract_if(|_, answer| answer.is_ok());
+        let rows: Vec<RowId> = values.map(|(row, _)| row).collect();
+        self.given_back.extend(&rows);
+        rows
+    }
+
     #[cfg(test)]
     pub fn has(&self, row: RowId) -> bool {
-        self.answers.contains_key(&row)
+        self.answers.contains_key(&row) || self.given_back.contains(&row)
     }
 
     #[cfg(test)]
@@ -86,11 +124,13 @@ impl Table {
             anew: request.anew.filter(|_| request.anew != entry.handled),
             ..request
         };
-        if !entry.waiting.as_ref().is_some_and(|w| w.serves(request)) {
-            let waiting = self.start_join(id, &rows, request, now);
-            if let Some(entry) = self.objects.get_mut(&id) {
-                entry.waiting = Some(Box::new(waiting));
-            }
+        let mut serves = entry.waiting.take_if(|waiting| waiting.serves(request));
+        let waiting = match serves.take_if(|waiting| !waiting.is_to_ask_again()) {
+            Some(waiting) => waiting,
+            None => Box::new(self.start_join(id, &rows, request, serves, now)),
+        };
+        if let Some(entry) = self.objects.get_mut(&id) {
+            entry.waiting = Some(waiting);
         }
         self.collect(id, &rows)
     }
@@ -165,7 +205,15 @@ impl Table {
         }
     }
 
-    fn start_join(&mut self, id: ObjectId, rows: &[RowId], request: Join, now: Now) -> Waiting {
+    /// Begins a join, or goes on with `earlier`, which gave values back.
+    fn start_join(
+        &mut self,
+        id: ObjectId,
+        rows: &[RowId],
+        request: Join,
+        earlier: Option<Box<Waiting>>,
+        now: Now,
+    ) -> Waiting {
         let since = match request.anew {
             Some(_) => now.at,
             None => now.at.checked_sub(KEEP).unwrap_or(now.at),
@@ -173,9 +221,12 @@ impl Table {
         let mut waiting = Waiting {
             request,
             since,
-            answers: HashMap::new(),
+            began: earlier.as_ref().map_or(now.at, |earlier| earlier.began),
+            answers: earlier.map(|earlier| earlier.answers).unwrap_or_default(),
             left: 0,
             complete: now.at,
+            asked: now.at,
+            given_back: Vec::new(),
         };
         let namespace = self
             .objects
@@ -184,6 +235,7 @@ impl Table {
         let mut distinct = rows.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
+        distinct.retain(|row| !waiting.answers.contains_key(row));
         for row_id in distinct {
             match self.offer(row_id, request, since, now) {
                 Offer::Answer(answer) => {
@@ -261,6 +313,9 @@ impl Table {
             } else {
                 self.blame(id, &error, now.at, now);
             }
+        } else if place == Place::Resting && row.due > Some(until) {
+            // It is the probe that was just asked for.
+            self.set_due(id, Some(until), now.at);
         }
         let failure = self.rows.get(&id)?.failure.as_ref()?;
         Some(Arc::clone(&failure.error))

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::group::{Batch, is_in};
 use super::line::Lane;
+use super::park::HASTE;
 use super::row::{GroupId, Place, Row, RowId};
 use super::table::{Now, Table};
 use super::turn::namespace_of;
@@ -48,6 +49,8 @@ struct Outage {
     /// When the next call goes out to see whether it is over.
     until: Instant,
     knocking: bool,
+    /// When the last call came back without an answer.
+    tried: Instant,
     /// Rows that came due meanwhile, by group. Some may be gone, or were read by the call that ends
     /// the outage.
     waiting: BTreeMap<GroupId, BTreeSet<RowId>>,
@@ -154,6 +157,7 @@ impl Table {
             since: now.at,
             until: now.at + KNOCKS,
             knocking: false,
+            tried: now.at,
             waiting: BTreeMap::new(),
             asked: batch.first().map(|row| (group, *row)),
         });
@@ -199,7 +203,7 @@ impl Table {
         self.put_due(id, None);
     }
 
-    /// Lets the next call that finds out go now, because a person asked.
+    /// Lets the next call that finds out go now, because a person asked, or a second after the last.
     pub(super) fn hasten_knock(&mut self, group: GroupId, now: Instant) {
         let Some(host) = self.host_of(group) else {
             return;
@@ -208,7 +212,7 @@ impl Table {
         if let Some(outage) = endpoint.and_then(|endpoint| endpoint.outage.as_mut())
             && !outage.knocking
         {
-            outage.until = outage.until.min(now);
+            outage.until = outage.until.min(now.max(outage.tried + HASTE));
         }
     }
 
@@ -277,6 +281,7 @@ impl Table {
         let endpoint = self.endpoints.get_mut(host);
         if let Some(outage) = endpoint.and_then(|endpoint| endpoint.outage.as_mut()) {
             outage.knocking = false;
+            outage.tried = now;
             let late = now.saturating_duration_since(outage.since) >= LONG;
             outage.until = now + if late { LATE_KNOCKS } else { KNOCKS };
         }

@@ -19,6 +19,9 @@ use crate::provider::CallError;
 /// name, except where it is made in the cloud.
 const HOPELESS: Duration = Duration::from_hours(1);
 
+/// How often an identity or an endpoint is tried for those who ask.
+pub(super) const HASTE: Duration = Duration::from_secs(1);
+
 /// One identity: where it reads, and whether it may.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -35,6 +38,8 @@ pub(super) struct Park {
     /// When a probe may go out. All rows that failed for the identity's sake are due then.
     pub until: Instant,
     pub probing: bool,
+    /// When the last call failed that found out.
+    tried: Instant,
     /// When the probe would have gone out, had nobody asked for it earlier. Rows are due then.
     pub hastened: Option<Instant>,
 }
@@ -119,7 +124,8 @@ impl Table {
         }
     }
 
-    /// Lets the identity's probe go out now, because a person asked for something it reads.
+    /// Lets the identity's probe go out now, because a person asked for something it reads, or a second
+    /// after the last.
     pub(super) fn hasten_probe(&mut self, group: GroupId, now: Instant) {
         let Some(identity) = self.groups.get(&group).map(Group::identity) else {
             return;
@@ -128,9 +134,10 @@ impl Table {
         let Some(park) = standing.and_then(|standing| standing.park.as_mut()) else {
             return;
         };
-        if !park.probing && park.until > now {
+        let soon = now.max(park.tried + HASTE);
+        if !park.probing && park.until > soon {
             park.hastened = Some(park.until);
-            park.until = now;
+            park.until = soon;
             self.note_identity(identity, now);
         }
     }
@@ -233,6 +240,7 @@ impl Park {
                 .unwrap_or_else(|| Arc::new(error)),
             failures,
             until: now + wait,
+            tried: now,
             probing: false,
             hastened: None,
         }
@@ -242,6 +250,7 @@ impl Park {
     fn resumed(self, now: Instant) -> Self {
         Self {
             until: self.hastened.unwrap_or(self.until).max(now),
+            tried: now,
             probing: false,
             hastened: None,
             ..self

@@ -27,9 +27,18 @@ impl Rounds {
         self.turns.is_empty()
     }
 
-    /// The namespace whose turn it is.
-    pub fn front(&self) -> Option<&Arc<str>> {
-        self.turns.front()
+    /// The namespace whose turn it is among those that are `admitted`.
+    pub fn front(&self, admitted: impl FnMut(&&Arc<str>) -> bool) -> Option<&Arc<str>> {
+        self.turns.iter().find(admitted)
+    }
+
+    /// Puts a namespace before all others.
+    pub fn prefer(&mut self, namespace: &Arc<str>) {
+        if let Some(at) = self.turns.iter().position(|other| other == namespace)
+            && let Some(namespace) = self.turns.remove(at)
+        {
+            self.turns.push_front(namespace);
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = RowId> {

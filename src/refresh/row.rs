@@ -11,7 +11,7 @@ use super::reference::KeptKey;
 use super::schedule::Slots;
 use super::subscriber::{Interval, Subscriber, Subscribers};
 use crate::digest::Digest;
-use crate::provider::{CallError, Class, Fetched};
+use crate::provider::{CallError, Caveat, Class, Fetched};
 
 /// The shortest time between two reads of a row that nobody asks for: the floor of intervals.
 const SOONEST: SignedDuration = SignedDuration::from_secs(10);
@@ -24,9 +24,13 @@ pub(super) struct RowId(pub(super) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ObjectId(pub(super) u64);
 
-/// Names an (identity, address) pair whose rows may share a batch.
+/// Names the rows of a reader that may share a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct GroupId(pub(super) u64);
+
+/// Names an identity at an address, and all its groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ReaderId(pub(super) u64);
 
 /// Names the line of groups that share a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +43,8 @@ pub struct Seen {
     pub digest: Digest,
     /// The version the cloud reported.
     pub version: Option<Arc<str>>,
+    /// Why the value may not be the one that was meant.
+    pub caveat: Option<Caveat>,
 }
 
 /// A streak of failures.
@@ -133,6 +139,7 @@ impl Held {
         Seen {
             digest: self.digest,
             version: self.fetched.version.as_deref().map(Arc::from),
+            caveat: self.fetched.caveat,
         }
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::group::Group;
+use super::reader::next_quota;
 use super::reference::{self, KeptKey};
 use super::row::{GroupId, ObjectId, Place, Row, RowId};
 use super::schedule::until;
 use super::table::{Now, Object, Table};
-use super::{Need, ObjectKey, Origin, StoreLimits};
+use super::{Need, ObjectKey, StoreLimits};
 use crate::provider::Class;
 
 // === impl Table ===
@@ -23,10 +24,11 @@ impl Table {
         let mut limited = Vec::new();
         for need in needs {
             let row_id = self.row_id(&need, now);
-            if let Some(group) = self.rows.get(&row_id).map(|row| row.group) {
-                let place = (group, Arc::clone(&need.store));
+            let group = self.rows.get(&row_id).map(|row| row.group);
+            if let Some(group) = group.and_then(|group| self.groups.get(&group)) {
+                let place = (group.reader, Arc::clone(&need.store));
                 if need.limits != StoreLimits::default() && !limited.contains(&place) {
-                    self.limit(group, &need.store, need.limits, now.at);
+                    self.limit(place.0, &need.store, need.limits, now.at);
                     limited.push(place);
                 }
             }
@@ -90,9 +92,8 @@ impl Table {
                 self.endpoints.remove(group.route());
             }
         }
+        self.leave_reader(id, &group);
         let identity = group.identity();
-        let address = group.origin.provider.address().clone();
-        self.group_ids.remove(&(identity, address));
         if let Some(standing) = self.identities.get_mut(&identity) {
             standing.groups.remove(&id);
             if standing.groups.is_empty() {
@@ -150,34 +151,19 @@ impl Table {
         (id, false)
     }
 
-    fn group_id(&mut self, origin: &Arc<Origin>, now: Now) -> GroupId {
-        let identity = origin.identity.id();
-        let name = (identity, origin.provider.address().clone());
-        if let Some(id) = self.group_ids.get(&name) {
-            return *id;
-        }
-        let id = GroupId(self.fresh_id());
-        self.group_ids.insert(name, id);
-        let line = self.line_id(origin, now.at);
-        let group = Group::new(Arc::clone(origin), line);
-        let endpoint = self.endpoints.entry(group.route().clone()).or_default();
-        endpoint.groups.insert(id);
-        self.groups.insert(id, group);
-        self.enter_line(id, line);
-        self.identities
-            .entry(identity)
-            .or_default()
-            .groups
-            .insert(id);
-        id
-    }
-
     fn row_id(&mut self, need: &Need, now: Now) -> RowId {
-        let group_id = self.group_id(&need.origin, now);
         let digest = reference::digest(&self.key, &need.origin, &need.key);
         if let Some(id) = self.row_ids.get(&digest) {
             return *id;
         }
+        let reader = self.reader_id(&need.origin);
+        // Of those that read alike, the first asks, and what it has learned counts.
+        let origin = self
+            .readers
+            .get(&reader)
+            .map(|reader| Arc::clone(&reader.origin));
+        let quota = next_quota(origin.as_ref().unwrap_or(&need.origin), &need.key);
+        let group_id = self.group_of(reader, quota, now.at);
         let id = RowId(self.fresh_id());
         let row = Row::new(group_id, KeptKey::new(need.key.clone()), digest);
         self.rows.insert(id, Box::new(row));
@@ -207,6 +193,7 @@ impl Table {
             return;
         };
         self.row_ids.remove(&row.digest);
+        self.learned.remove(&id);
         let Some(group) = self.groups.get_mut(&row.group) else {
             return;
         };

@@ -18,8 +18,10 @@ use super::join::Waiting;
 use super::line::Line;
 use super::outage::Endpoint;
 use super::park::Standing;
-use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
+use super::reader::Reader;
+use super::row::{GroupId, LineId, ObjectId, Place, ReaderId, Row, RowId};
 use super::schedule::Gap;
+use super::share::Shares;
 use super::{ObjectKey, Origin, View};
 use crate::credential::IdentityId;
 use crate::digest::{Digest, DigestKey};
@@ -42,7 +44,7 @@ pub struct Limits {
     pub in_flight_per_group: usize,
     /// Batches in flight at once.
     pub in_flight: usize,
-    /// Bytes of values that wait to be applied; a full hub takes no new batch.
+    /// Bytes of values that wait to be applied; a full hub takes few new batches.
     pub held_bytes: usize,
     /// The part of an account's documented quotas that is used; 0 means that there are no budgets.
     pub quota_share: f64,
@@ -59,6 +61,12 @@ pub(super) struct Departure {
     pub batch: Batch,
     pub keys: Vec<RemoteKey>,
     pub sent: Instant,
+    /// When the first call for what is read was sent.
+    pub asked: Instant,
+    /// It learns something about the one row, which is read afterwards.
+    pub learns: bool,
+    /// At whose turn it leaves.
+    pub namespace: Arc<str>,
     /// It is the one call that finds out whether a parked identity works again.
     pub probe: bool,
     /// It is the one call that finds out whether an endpoint answers again.
@@ -71,7 +79,7 @@ pub(super) struct Object {
     pub key: ObjectKey,
     pub rows: Vec<RowId>,
     /// The stores with limits that it reads through, and where.
-    pub limited: Vec<(GroupId, Arc<str>)>,
+    pub limited: Vec<(ReaderId, Arc<str>)>,
     pub waiting: Option<Box<Waiting>>,
     /// The last request to read anew that was answered in full.
     pub handled: Option<u64>,
@@ -93,6 +101,7 @@ pub(super) struct Table {
     pub(super) accounts: HashMap<IdentityId, Arc<str>>,
     pub(super) held: Arc<AtomicUsize>,
     pub(super) in_flight: usize,
+    pub(super) shares: Shares,
     /// Rows whose value is kept for late joiners, in the order in which it expires.
     pub(super) keeping: BTreeSet<(Instant, RowId)>,
     /// Objects to wake, collected until the shell takes them.
@@ -101,7 +110,10 @@ pub(super) struct Table {
     pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
     pub(super) row_ids: HashMap<Digest, RowId>,
-    pub(super) group_ids: HashMap<(IdentityId, Address), GroupId>,
+    pub(super) readers: HashMap<ReaderId, Reader>,
+    pub(super) reader_ids: HashMap<(IdentityId, Address), ReaderId>,
+    /// Rows of which something was learned for the read that is to follow, and when that was asked.
+    pub(super) learned: HashMap<RowId, Instant>,
     /// When each line has something to send. A time may have gone stale; it is checked again.
     pub(super) agenda: BTreeSet<(Instant, u64, LineId)>,
     /// How often an endpoint went out of reach or came back.
@@ -154,12 +166,15 @@ impl Table {
             accounts: HashMap::new(),
             held: Arc::default(),
             in_flight: 0,
+            shares: Shares::default(),
             keeping: BTreeSet::new(),
             wakes: BTreeSet::new(),
             collecting: BTreeSet::new(),
             object_ids: HashMap::new(),
             row_ids: HashMap::new(),
-            group_ids: HashMap::new(),
+            readers: HashMap::new(),
+            reader_ids: HashMap::new(),
+            learned: HashMap::new(),
             agenda: BTreeSet::new(),
             outages: 0,
             gap: None,
@@ -222,9 +237,16 @@ impl Table {
     /// The next batch to send, if one may leave now.
     pub fn depart(&mut self, now: Now) -> Option<Departure> {
         self.expire(now.at);
+        self.reclaim(now.at);
         self.knock(now.at);
-        while self.has_room() {
-            let (.., line_id) = *self.agenda.first().filter(|(time, ..)| *time <= now.at)?;
+        while self.room() > 0 {
+            let due = self.agenda.first().filter(|(time, ..)| *time <= now.at);
+            let Some((.., line_id)) = due.copied() else {
+                // What remains waits for calls of its own namespace.
+                let group = self.shares.next(self.room())?;
+                self.note(group, now.at);
+                continue;
+            };
             self.ripen(line_id, now);
             let line = self.lines.get_mut(&line_id)?;
             let turn = line
@@ -299,22 +321,21 @@ impl Table {
         self.last_id
     }
 
-    /// A full hub still sends one batch at a time, so that what waits for its last value gets it.
-    fn has_room(&self) -> bool {
-        let full = self.held.load(Ordering::Relaxed) >= self.limits.held_bytes;
-        self.in_flight
-            < if full {
-                1
-            } else {
-                self.limits.in_flight.max(1)
-            }
-    }
-
-    /// Sends `batch`, whose rows are in no lane any more.
-    pub(super) fn send(&mut self, group_id: GroupId, batch: Batch, now: Now) -> Option<Departure> {
+    /// Sends `batch`, whose rows are in no lane any more, at the turn of `namespace`.
+    pub(super) fn send(
+        &mut self,
+        group_id: GroupId,
+        batch: Batch,
+        namespace: Arc<str>,
+        now: Now,
+    ) -> Option<Departure> {
         let group = self.groups.get_mut(&group_id)?;
         group.in_flight += 1;
         self.in_flight += 1;
+        if let Some(reader) = self.readers.get_mut(&group.reader) {
+            reader.in_flight += 1;
+        }
+        self.shares.sent(&namespace);
         if let Some(line) = self.lines.get_mut(&group.line) {
             line.moved = Some(now.at);
         }
@@ -335,13 +356,24 @@ impl Table {
         if probe {
             self.note_identity(origin.identity.id(), now.at);
         }
-        self.note(group_id, now.at);
+        self.note_with_others(group_id, now.at);
+        let learns = match keys.as_slice() {
+            [key] => origin
+                .provider
+                .detour(key)
+                .is_some_and(|detour| detour.learns),
+            _ => false,
+        };
+        let earlier = batch.iter().filter_map(|id| self.learned.remove(id)).min();
         Some(Departure {
             group: group_id,
             origin,
             batch,
             keys,
             sent: now.at,
+            asked: earlier.unwrap_or(now.at),
+            learns,
+            namespace,
             probe,
             knocks,
         })

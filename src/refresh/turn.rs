@@ -16,10 +16,14 @@ use super::table::{Departure, Now, Object, Table};
 impl Table {
     /// Puts the group where it belongs in its line, and the line into the agenda.
     pub(super) fn note(&mut self, id: GroupId, now: Instant) {
+        let room = self.room();
         let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
         let Some(line) = self.lines.get_mut(&group.line) else {
+            return;
+        };
+        let Some(reader) = self.readers.get_mut(&group.reader) else {
             return;
         };
         let identity = self.identities.get(&group.identity());
@@ -28,8 +32,13 @@ impl Table {
             .is_some_and(|park| park.probing);
         let endpoint = self.endpoints.get(group.route());
         let knocking = endpoint.is_some_and(Endpoint::is_knocking);
-        let allowed = group.allowed(now);
-        if probing || knocking || !group.is_free(self.limits.in_flight_per_group) {
+        let allowed = reader.allowed(now);
+        let most = if group.dark {
+            1
+        } else {
+            self.limits.in_flight_per_group
+        };
+        if probing || knocking || !reader.is_free(most) {
             line.withdraw(id, &mut group.link);
         } else if allowed > now {
             let timer = group.wanted(now).map(|time| time.max(allowed));
@@ -37,8 +46,13 @@ impl Table {
         } else {
             // Before a probe nothing leaves, but what comes due has failed with the identity.
             let timer = group.queue.first().map(|(due, _)| *due);
-            let fronts = group.lanes.each_ref().map(|lane| lane.front());
-            let parts = !group.parts.is_empty();
+            let shares = &mut self.shares;
+            let mut admitted = |namespace: &&Arc<str>| shares.admits(namespace, id, room);
+            let lanes = group.lanes.each_ref();
+            let fronts = lanes.map(|lane| lane.front(&mut admitted));
+            let namespace = |row| namespace_of(self.rows.get(&row)?, &self.objects);
+            let part = group.next_part(|row| namespace(row).as_ref().is_none_or(&mut admitted));
+            let parts = part.is_some();
             line.place(id, &mut group.link, timer, parts, fronts);
         }
         let line = group.line;
@@ -115,36 +129,53 @@ impl Table {
         if self.hold_back_due(id, now) {
             return None;
         }
+        let room = self.room();
         let (group, line) = (self.groups.get_mut(&id)?, self.lines.get_mut(&line_id)?);
-        let batch: Option<Batch> = match turn {
+        let shares = &mut self.shares;
+        let mut admitted = |namespace: &&Arc<str>| shares.admits(namespace, id, room);
+        let namespace = |row| namespace_of(self.rows.get(&row)?, &self.objects);
+        let (batch, namespace): (Option<Batch>, Option<Arc<str>>) = match turn {
             Turn::Part(_) => {
-                let batch = group.take_part(&self.rows);
-                let row = batch
-                    .as_ref()
-                    .and_then(|batch| self.rows.get(batch.first()?));
-                line.serve_part(id, row.and_then(|row| namespace_of(row, &self.objects)));
-                batch
+                let admitted = |row| namespace(row).as_ref().is_none_or(&mut admitted);
+                let batch = group.take_part(&self.rows, admitted);
+                let row = batch.as_ref().and_then(|batch| batch.first());
+                let namespace = row.and_then(|row| namespace(*row));
+                line.serve_part(id, namespace);
+                (batch, namespace.cloned())
             }
             Turn::Lane(lane, _) => {
-                let front = group.lanes[lane.index()].front().cloned();
+                let rounds = &mut group.lanes[lane.index()];
+                let front = rounds.front(&mut admitted).cloned();
                 // The namespace may have had its turn in another group meanwhile.
-                let stale = |ns: &Arc<str>| !line.is_up_to_date(&group.link, lane, ns);
-                if front.as_ref().is_some_and(stale) {
+                let up_to_date = |ns: &Arc<str>| line.is_up_to_date(&group.link, lane, ns);
+                let Some(front) = front.filter(up_to_date) else {
                     self.note(id, now.at);
                     return None;
-                }
+                };
+                rounds.prefer(&front);
                 let batch = group.take(lane, &self.rows, now.at);
-                line.serve(front.as_ref().filter(|_| batch.is_some()));
-                batch
+                line.serve(Some(&front).filter(|_| batch.is_some()));
+                (batch, Some(front))
             }
         };
         let Some(batch) = batch else {
             self.note(id, now.at);
             return None;
         };
-        line.budget.take(1, now.at);
-        group.spend(1, now.at);
-        self.send(id, batch, now)
+        // What is known of a row may have changed while it waited, and with it what its call costs.
+        if let [row] = batch[..]
+            && self.rehome_waiting(row, now.at)
+        {
+            self.note(id, now.at);
+            self.drop_group(id, now.at);
+            return None;
+        }
+        let group = self.groups.get(&id)?;
+        self.lines.get_mut(&line_id)?.budget.take(1, now.at);
+        if let Some(reader) = self.readers.get_mut(&group.reader) {
+            reader.spend(1, now.at);
+        }
+        self.send(id, batch, namespace.unwrap_or_default(), now)
     }
 
     /// Lets a row that waits in the fast lane leave at the turn of another namespace too.

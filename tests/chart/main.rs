@@ -33,6 +33,7 @@ mod end_to_end {
     pub mod roles;
     pub mod scene;
     pub mod snapshot;
+    pub mod user;
     pub mod wait;
     pub mod world;
 }

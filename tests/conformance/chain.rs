@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudsim::{Fault, RoleTrust};
-use external_cloud_secrets::credential::{AccessKey, AssumedRole, Identity, Source};
+use external_cloud_secrets::credential::{
+    AccessKey, Alibaba, AssumedRole, Identity, Source, TokenService,
+};
 use external_cloud_secrets::provider::alibaba::{Network, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
 use external_cloud_secrets::provider::{Class, Provider, RemoteKey};
@@ -62,7 +64,10 @@ fn hop(
         session_name: "c.shop.db".to_owned(),
         duration_seconds: Some(900),
         policy: None,
-        sts: endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap(),
+        sts: TokenService::new(
+            &Alibaba,
+            endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap(),
+        ),
     };
     change(&mut role);
     named(Source::AssumedRole(role))
@@ -186,11 +191,7 @@ async fn every_refused_hop_has_its_class_and_code() {
             "InvalidAccessKeyId.NotFound",
         ),
         (
-            hop(
-                &fixture,
-                fixture.identity(|r| r.provider_arn.push('2')),
-                |_| (),
-            ),
+            hop(&fixture, fixture.identity(|r| r.provider.push('2')), |_| ()),
             Denied,
             "AuthenticationFail.NoPermission",
         ),

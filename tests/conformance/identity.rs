@@ -6,8 +6,8 @@ use std::time::Duration;
 use cloudsim::{Fault, Issuer, OidcProvider, Options, Role, Simulator};
 use external_cloud_secrets::clock::SystemClock;
 use external_cloud_secrets::credential::{
-    Audience, CredentialCache, DiskFiles, Exchange, Identity, Metadata, Rrsa, ServiceAccount,
-    Source, Subject, Surroundings, TokenMinter,
+    Alibaba, Audience, CredentialCache, DiskFiles, Exchange, Identity, Metadata, ServiceAccount,
+    Source, Subject, Surroundings, TokenMinter, TokenService, WebIdentity,
 };
 use external_cloud_secrets::digest::DigestKey;
 use external_cloud_secrets::http::DirectClient;
@@ -34,7 +34,7 @@ accounts:
 ";
 
 /// A cluster's token service, by the simulator's issuer.
-struct Cluster(Issuer);
+pub struct Cluster(pub Issuer);
 
 impl TokenMinter for Cluster {
     fn mint<'a>(
@@ -81,7 +81,7 @@ impl Fixture {
         let renewals = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&renewals);
         let metadata = Metadata {
-            url: simulator.url(),
+            url: Some(simulator.url()),
             allow_v1: false,
         };
         let clock = Arc::new(SystemClock);
@@ -102,23 +102,26 @@ impl Fixture {
     }
 
     /// The identity that works, changed by `change`.
-    pub fn identity(&self, change: impl FnOnce(&mut Rrsa)) -> Arc<Identity> {
+    pub fn identity(&self, change: impl FnOnce(&mut WebIdentity)) -> Arc<Identity> {
         let policy = EndpointPolicy::new([], true).unwrap();
         let url = self.simulator.url();
-        let mut rrsa = Rrsa {
+        let mut rrsa = WebIdentity {
             role_arn: "acs:ram::1000000000000001:role/shop".to_owned(),
-            provider_arn: "acs:ram::1000000000000001:oidc-provider/c1".to_owned(),
+            provider: "acs:ram::1000000000000001:oidc-provider/c1".to_owned(),
             subject: account("shop", "db", AUDIENCE),
-            sts: endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap(),
+            sts: TokenService::new(
+                &Alibaba,
+                endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap(),
+            ),
             session_name: "c.shop.db".to_owned(),
             duration_seconds: Some(900),
             policy: None,
         };
         change(&mut rrsa);
-        named(Source::Rrsa(rrsa))
+        named(Source::WebIdentity(rrsa))
     }
 
-    async fn failure(&self, change: impl FnOnce(&mut Rrsa)) -> (Class, String) {
+    async fn failure(&self, change: impl FnOnce(&mut WebIdentity)) -> (Class, String) {
         let error = self.cache.get(&self.identity(change)).await.unwrap_err();
         (error.class, error.code().to_owned())
     }
@@ -195,7 +198,7 @@ async fn every_refused_exchange_has_its_class_and_code() {
         .failure(|r| r.subject = account("else", "db", AUDIENCE))
         .await;
     assert_eq!(failure, expected(Denied, "AuthenticationFail.NoPermission"));
-    let failure = fixture.failure(|r| r.provider_arn.push('2')).await;
+    let failure = fixture.failure(|r| r.provider.push('2')).await;
     assert_eq!(failure, expected(Denied, "AuthenticationFail.NoPermission"));
     let failure = fixture.failure(|r| r.role_arn.push('2')).await;
     assert_eq!(failure, expected(Unauthenticated, "EntityNotExist.Role"));

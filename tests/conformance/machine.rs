@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use cloudsim::{CredentialsState, CredentialsUri, Filter, Metadata};
-use external_cloud_secrets::credential::{Environment, Identity, StsChoice};
-use external_cloud_secrets::provider::alibaba::Network;
+use external_cloud_secrets::credential::{
+    Alibaba, Cloud, Environment, Identity, OwnSession, TokenService,
+};
+use external_cloud_secrets::provider::alibaba::{Network, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
 use external_cloud_secrets::provider::{Class, Provider, RemoteKey};
 
@@ -32,17 +34,16 @@ fn operator(fixture: &Fixture, variables: &[(&str, &str)], instance: bool) -> Ar
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let environment = Environment::new(variables.iter().map(own));
     let url = fixture.simulator.url();
-    let sts = StsChoice {
-        endpoint: Some(&url),
-        region: "cn-hangzhou",
-        network: Network::Public,
-    };
     let policy = EndpointPolicy::new([], true).unwrap();
-    named(
-        environment
-            .operator(&sts, "c.ns.operator", instance, &policy)
-            .unwrap(),
-    )
+    let sts = endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap();
+    let session = OwnSession {
+        sts: &TokenService::new(&Alibaba, sts),
+        named: true,
+        name: "c.ns.operator",
+        policy: &policy,
+    };
+    let source = Alibaba.operator(&environment, &session, instance);
+    named(source.unwrap())
 }
 
 /// What reading as `identity` comes to: nothing, or a class and a code.

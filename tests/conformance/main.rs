@@ -10,8 +10,12 @@ mod machine;
 mod oos;
 mod policy;
 mod quiet;
+mod ssm;
+mod ssm_secrets;
 mod subject;
 mod suite;
+mod tencent_identity;
+mod tencent_machine;
 
 /// Makes one test of each rule of the suite for a subject.
 macro_rules! conformance {
@@ -93,4 +97,49 @@ mod kms_instance_passes {
 /// A dedicated instance of KMS, whose batch call proves itself.
 mod kms_instance_with_batches_passes {
     kms_passes! { crate::kms::KmsSubject::instance_with_batches }
+}
+
+/// SSM, whose secrets have versions that people name: the newest is read.
+mod ssm_passes {
+    conformance! { crate::ssm::SsmSubject::custom:
+        a_single_value_arrives_with_its_version
+        values_arrive_byte_for_byte
+        a_batch_answers_in_the_order_of_the_question
+        what_is_missing_among_many_harms_no_neighbour
+        a_single_missing_key_is_not_found
+        a_forbidden_name_harms_no_neighbour
+        an_older_version_can_be_read
+        a_version_that_is_not_there_is_an_error
+        a_name_that_is_not_mentioned_is_an_error_of_its_own
+        an_empty_value_is_an_error_of_its_own
+        unreadable_answers_are_protocol_errors
+        outages_are_unavailable
+        throttling_without_a_hint_is_throttling
+        a_redirect_is_not_followed
+        credentials_that_the_cloud_refuses_are_unauthenticated
+        a_check_tells_good_credentials_from_bad
+        no_keys_are_no_call
+    }
+}
+
+/// SSM, whose secrets it rotates itself: what is current is read, by one call.
+mod ssm_with_managed_secrets_passes {
+    conformance! { crate::ssm::SsmSubject::managed:
+        values_arrive_byte_for_byte
+        a_batch_answers_in_the_order_of_the_question
+        a_full_batch_is_one_call
+        what_is_missing_among_many_harms_no_neighbour
+        a_single_missing_key_is_not_found
+        a_forbidden_name_harms_no_neighbour
+        a_version_that_is_not_there_is_an_error
+        a_name_that_is_not_mentioned_is_an_error_of_its_own
+        an_empty_value_is_an_error_of_its_own
+        unreadable_answers_are_protocol_errors
+        outages_are_unavailable
+        throttling_without_a_hint_is_throttling
+        a_redirect_is_not_followed
+        credentials_that_the_cloud_refuses_are_unauthenticated
+        a_check_tells_good_credentials_from_bad
+        no_keys_are_no_call
+    }
 }

@@ -57,6 +57,8 @@ pub async fn a_batch_answers_in_the_order_of_the_question(subject: &dyn Subject)
 
 pub async fn a_full_batch_is_one_call(subject: &dyn Subject) {
     let names = put_some(subject, "full", subject.provider().capabilities().batch);
+    // What is to be learned about a name is learned once.
+    many(subject, &names).await.unwrap();
     let before = subject.calls();
     let answers = many(subject, &names).await.unwrap();
     assert_values(&answers, &names);
@@ -179,6 +181,11 @@ pub async fn throttling_carries_the_hint(subject: &dyn Subject) {
     assert_eq!(error.retry_after, Some(hint));
 }
 
+pub async fn throttling_without_a_hint_is_throttling(subject: &dyn Subject) {
+    let error = fails(subject, Fault::Throttled(Duration::ZERO), Class::Throttled).await;
+    assert_eq!(error.retry_after, None);
+}
+
 pub async fn a_redirect_is_not_followed(subject: &dyn Subject) {
     fails(subject, Fault::Redirect, Class::Protocol).await;
 }
@@ -187,7 +194,8 @@ pub async fn credentials_that_the_cloud_refuses_are_unauthenticated(subject: &dy
     let names = put_some(subject, "impostor", 2);
     let keys: Vec<RemoteKey> = names.iter().map(RemoteKey::named).collect();
     for (problem, credentials) in subject.impostors() {
-        for keys in [&keys[..1], &keys[..]] {
+        let batch = subject.provider().capabilities().batch;
+        for keys in [&keys[..1], &keys[..batch.min(2)]] {
             let error = subject.provider().fetch(&credentials, keys).await;
             let error = error.unwrap_err();
             assert_eq!(error.class, Class::Unauthenticated, "{problem}");
@@ -247,8 +255,21 @@ async fn one(subject: &dyn Subject, name: &str) -> Answer {
     single(fetch(subject, &[RemoteKey::named(name)]).await)
 }
 
+/// Reads all at once, or where a call takes one only, one after the other: then all failed as a whole if
+/// each did.
 async fn many(subject: &dyn Subject, names: &[String]) -> Result<Vec<Answer>, CallError> {
     let keys: Vec<RemoteKey> = names.iter().map(RemoteKey::named).collect();
+    if subject.provider().capabilities().batch == 1 && !subject.provider().batchable(&keys[0]) {
+        let mut answers = Vec::with_capacity(keys.len());
+        for key in keys {
+            answers.push(single(fetch(subject, &[key]).await));
+        }
+        let first = answers.first().and_then(|answer| answer.clone().err());
+        return match first {
+            Some(error) if answers.iter().all(Result::is_err) => Err(error),
+            _ => Ok(answers),
+        };
+    }
     assert!(keys.iter().all(|key| subject.provider().batchable(key)));
     fetch(subject, &keys).await
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore, StoreStatus};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -45,8 +46,13 @@ impl Scene<'_> {
 
     /// A token of a ServiceAccount of the scene for Alibaba Cloud's STS, made by the cluster's owner.
     pub async fn token(&self, account: &str) -> String {
+        self.token_for(account, "sts.aliyuncs.com").await
+    }
+
+    /// A token of a ServiceAccount for another audience.
+    pub async fn token_for(&self, account: &str, audience: &str) -> String {
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
-        let request = json!({ "metadata": {}, "spec": { "audiences": ["sts.aliyuncs.com"] } });
+        let request = json!({ "metadata": {}, "spec": { "audiences": [audience] } });
         let request: TokenRequest = serde_json::from_value(request).unwrap();
         let params = PostParams::default();
         let made = api
@@ -54,6 +60,23 @@ impl Scene<'_> {
             .await
             .unwrap();
         made.status.unwrap().token
+    }
+
+    /// Sets annotations of a ServiceAccount; `null` removes one.
+    pub async fn annotate(&self, account: &str, annotations: Value) {
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+        let params = PatchParams::default();
+        api.patch(account, &params, &patch).await.unwrap();
+    }
+
+    /// The warnings of root keys in the scene's namespace.
+    pub async fn root_key_warnings(&self) -> Vec<Event> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = api.list(&ListParams::default()).await.unwrap();
+        let mut warnings = all.items;
+        warnings.retain(|event| event.reason.as_deref() == Some("RootAccessKey"));
+        warnings
     }
 
     /// Deletes a ServiceAccount.

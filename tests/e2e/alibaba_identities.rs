@@ -3,9 +3,7 @@
 
 use cloudsim::Filter;
 use external_cloud_secrets::api::{CloudSecretStore, ClusterCloudSecretStore};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::{Value, json};
 
 use super::scene::Scene;
@@ -19,14 +17,6 @@ async fn through(scene: &Scene<'_>, name: &str, auth: Value) {
     scene.apply(&scene.store(name, auth)).await.unwrap();
     let object = scene.reading(name, (STORE, name), &[("password", &scene.key("db"))]);
     scene.apply(&object).await.unwrap();
-}
-
-/// Sets annotations of a ServiceAccount; `null` removes one.
-async fn annotate(scene: &Scene<'_>, account: &str, annotations: Value) {
-    let api: Api<ServiceAccount> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
-    let params = PatchParams::default();
-    api.patch(account, &params, &patch).await.unwrap();
 }
 
 /// `spec.auth` of a store whose ServiceAccount names the role.
@@ -48,17 +38,17 @@ async fn a_service_account_names_the_role_that_the_store_does_not() {
     for part in ["spec.auth.rrsa.roleArn", "ack.alibabacloud.com/role-arn"] {
         assert!(message.contains(part), "{message}");
     }
-    annotate(
-        &scene,
-        "reader",
-        json!({ "ack.alibabacloud.com/role-arn": role("reader") }),
-    )
-    .await;
+    scene
+        .annotate(
+            "reader",
+            json!({ "ack.alibabacloud.com/role-arn": role("reader") }),
+        )
+        .await;
     scene.wait_value("db", "password", "canary-annotated").await;
 
     // A role that does not trust the account is refused, and the name alone is enough.
     let absent = json!({ "ack.alibabacloud.com/role-arn": role("absent") });
-    annotate(&scene, "reader", absent).await;
+    scene.annotate("reader", absent).await;
     scene
         .wait_condition("db", "Fresh", "False", "AuthenticationFailed")
         .await;
@@ -66,18 +56,18 @@ async fn a_service_account_names_the_role_that_the_store_does_not() {
         "ack.alibabacloud.com/role-arn": null,
         "pod-identity.alibabacloud.com/role-name": format!("{}-reader", scene.namespace),
     });
-    annotate(&scene, "reader", name).await;
+    scene.annotate("reader", name).await;
     scene
         .wait_condition("db", "Fresh", "True", "Refreshed")
         .await;
 
     // What the store says wins.
-    annotate(
-        &scene,
-        "reader",
-        json!({ "ack.alibabacloud.com/role-arn": role("absent") }),
-    )
-    .await;
+    scene
+        .annotate(
+            "reader",
+            json!({ "ack.alibabacloud.com/role-arn": role("absent") }),
+        )
+        .await;
     through(&scene, "said", scene.rrsa("reader")).await;
     scene
         .wait_value("said", "password", "canary-annotated")
@@ -97,17 +87,6 @@ async fn a_provider_that_nobody_names_is_asked_for() {
     assert!(scene.secret("db").await.is_none());
 }
 
-/// The warnings of root keys in the scene's namespace.
-async fn warnings(scene: &Scene<'_>) -> Vec<Event> {
-    let api: Api<Event> = Api::namespaced(scene.client.clone(), &scene.namespace);
-    let all = api.list(&ListParams::default()).await.unwrap();
-    let warnings = all
-        .items
-        .into_iter()
-        .filter(|event| event.reason.as_deref() == Some("RootAccessKey"));
-    warnings.collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
     let scene = Scene::new(World::shared().await, "rootkey").await;
@@ -125,7 +104,7 @@ async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
         .wait_condition("user", "Ready", "False", "AccessDenied")
         .await;
     let event = until("the warning", SOON, async || {
-        warnings(&scene).await.pop().ok_or(())
+        scene.root_key_warnings().await.pop().ok_or(())
     })
     .await;
     assert_eq!(event.type_.as_deref(), Some("Warning"));
@@ -136,7 +115,7 @@ async fn a_root_key_is_warned_of_once_and_a_users_key_is_not() {
     store["spec"]["limits"] = json!({ "minRefreshInterval": "1m" });
     scene.apply(&store).await.unwrap();
     scene.wait_store(STORE, "root", "True", "StoreReady").await;
-    assert_eq!(warnings(&scene).await.len(), 1);
+    assert_eq!(scene.root_key_warnings().await.len(), 1);
     assert!(!scene.world.log().await.contains("canary-rootkey-secret"));
 }
 
@@ -177,7 +156,7 @@ async fn a_root_key_of_a_consumers_namespace_is_told_to_its_objects() {
         root.wait_value(name, "a", "canary-rootkeys").await;
     }
     let event = until("the warning", SOON, async || {
-        warnings(&root).await.pop().ok_or(())
+        root.root_key_warnings().await.pop().ok_or(())
     })
     .await;
     let about = event.regarding.unwrap();
@@ -201,8 +180,12 @@ async fn a_root_key_of_a_consumers_namespace_is_told_to_its_objects() {
     .await;
     user.wait_condition("db", "Fresh", "False", "AccessDenied")
         .await;
-    assert_eq!(warnings(&root).await.len(), 1, "one key, one warning");
-    assert!(warnings(&user).await.is_empty());
+    assert_eq!(
+        root.root_key_warnings().await.len(),
+        1,
+        "one key, one warning"
+    );
+    assert!(user.root_key_warnings().await.is_empty());
     // What is watched by name is watched for everybody in this world, and not without bounds.
     for scene in [&root, &user] {
         let params = DeleteParams::default();

@@ -10,6 +10,7 @@ use super::scene::Scene;
 pub enum Service {
     Oos,
     Kms,
+    Ssm,
 }
 
 impl Service {
@@ -18,6 +19,15 @@ impl Service {
         match self {
             Self::Oos => "oos",
             Self::Kms => "kms",
+            Self::Ssm => "ssm",
+        }
+    }
+
+    /// The region that its stores read.
+    pub fn region(self) -> &'static str {
+        match self {
+            Self::Oos | Self::Kms => "cn-hangzhou",
+            Self::Ssm => "ap-guangzhou",
         }
     }
 }
@@ -25,7 +35,11 @@ impl Service {
 impl Scene<'_> {
     /// The full name of a parameter or secret of this scene.
     pub fn key(&self, name: &str) -> String {
-        format!("/{}/{name}", self.namespace)
+        match self.service {
+            Service::Oos | Service::Kms => format!("/{}/{name}", self.namespace),
+            // Its names have no hierarchy.
+            Service::Ssm => format!("{}-{name}", self.namespace),
+        }
     }
 
     /// A namespaced store of the scene's service.
@@ -40,7 +54,7 @@ impl Scene<'_> {
             "kind": "CloudSecretStore",
             "metadata": { "name": name, "namespace": self.namespace },
             "spec": {
-                "provider": { service.name(): { "region": "cn-hangzhou", "endpoint": self.cloud.url() } },
+                "provider": { service.name(): { "region": service.region(), "endpoint": self.cloud.url() } },
                 "auth": auth,
             },
         })
@@ -62,6 +76,7 @@ impl Scene<'_> {
                     self.put_kms(Secret::new(name, value));
                 }
             }
+            Service::Ssm => self.put_ssm(name, value),
         }
     }
 

@@ -34,6 +34,11 @@ impl<'w> Scene<'w> {
         Self::at(world, prefix, Service::Kms, Arc::clone(&world.cloud)).await
     }
 
+    /// A new corner that reads SSM.
+    pub async fn ssm(world: &'w World, prefix: &str) -> Self {
+        Self::at(world, prefix, Service::Ssm, Arc::clone(&world.cloud)).await
+    }
+
     /// A new corner that reads a service of a cloud.
     pub async fn at(
         world: &'w World,
@@ -56,6 +61,10 @@ impl<'w> Scene<'w> {
             cloud,
             service,
         };
+        if service == Service::Ssm {
+            scene.ssm_store().await;
+            return scene;
+        }
         scene.service_account("reader").await;
         let keys = format!("key/{}-*", scene.namespace);
         scene.role("reader", &["reader"], &[&scene.key("*"), &keys]);

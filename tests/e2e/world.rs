@@ -11,17 +11,31 @@ use super::operator::{Operator, RBAC, Setup};
 
 /// The account that everything belongs to.
 pub const ACCOUNT: &str = "1000000000000001";
+/// The account of Tencent Cloud that everything there belongs to.
+pub const UIN: &str = "100000000001";
 /// An account that shares what it has by policies of its secrets.
 pub const OTHER_ACCOUNT: &str = "2000000000000002";
 /// The OIDC provider that stands for the cluster.
 pub const PROVIDER: &str = "ack-rrsa-test";
+/// What the cluster is called at Tencent Cloud.
+pub const TKE_CLUSTER: &str = "cls-test";
 
 static SHARED: OnceCell<World> = OnceCell::const_new();
 static TENANTS: OnceCell<World> = OnceCell::const_new();
 static KMS: OnceCell<World> = OnceCell::const_new();
+static SSM: OnceCell<World> = OnceCell::const_new();
 static STRICT: OnceCell<World> = OnceCell::const_new();
 static INSTANCE: OnceCell<World> = OnceCell::const_new();
 static AMBIENT: OnceCell<World> = OnceCell::const_new();
+static TKE: OnceCell<World> = OnceCell::const_new();
+static CVM: OnceCell<World> = OnceCell::const_new();
+
+/// The arguments of an operator that may ask its node, and lets namespaced stores do so.
+const INSTANCE_ARGS: [&str; 3] = [
+    "--store-ambient-credentials",
+    "--enable-instance-role",
+    "--instance-metadata-url={cloud}",
+];
 
 /// Everything a test needs.
 pub struct World {
@@ -65,6 +79,11 @@ impl World {
         KMS.get_or_init(Self::own).await
     }
 
+    /// The world that tests of SSM share, whose cloud has quotas for everybody.
+    pub async fn ssm() -> &'static Self {
+        SSM.get_or_init(Self::own).await
+    }
+
     /// The world that tests of owners and tenants share, for the same reason.
     pub async fn tenants() -> &'static Self {
         TENANTS.get_or_init(Self::own).await
@@ -91,6 +110,27 @@ impl World {
         AMBIENT.get_or_init(|| Self::own_with(&args, &env)).await
     }
 
+    /// The shared world whose operator is what TKE makes of a Pod: it has the token file `DIR/token` and
+    /// the role `operator`, and may ask the node, whose role may do anything. Namespaced stores may use
+    /// what is the operator's own.
+    pub async fn tke() -> &'static Self {
+        let role = format!("qcs::cam::uin/{UIN}:roleName/operator");
+        let env = [
+            ("TKE_REGION", "ap-guangzhou"),
+            ("TKE_PROVIDER_ID", TKE_CLUSTER),
+            ("TKE_ROLE_ARN", &*role),
+            ("TKE_WEB_IDENTITY_TOKEN_FILE", "{dir}/token"),
+        ];
+        TKE.get_or_init(|| Self::own_with(&INSTANCE_ARGS, &env))
+            .await
+    }
+
+    /// The shared world whose operator has no identity of its own but that of its node.
+    pub async fn cvm() -> &'static Self {
+        CVM.get_or_init(|| Self::own_with(&INSTANCE_ARGS, &[]))
+            .await
+    }
+
     /// The shared world whose operator is an instance, with an access key of its own in its environment,
     /// and lets namespaced stores use both.
     pub async fn instance() -> &'static Self {
@@ -99,12 +139,9 @@ impl World {
             ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "canary-operator-secret"),
             ("ALIBABA_CLOUD_IMDSV1_DISABLED", "true"),
         ];
-        let args = [
-            "--store-ambient-credentials",
-            "--enable-instance-role",
-            "--instance-metadata-url={cloud}",
-        ];
-        INSTANCE.get_or_init(|| Self::own_with(&args, &env)).await
+        INSTANCE
+            .get_or_init(|| Self::own_with(&INSTANCE_ARGS, &env))
+            .await
     }
 
     /// A world of its own, for tests that take something away or count what everybody does.
@@ -208,14 +245,16 @@ impl World {
     }
 }
 
-/// A cloud that knows the cluster's issuer, as an ACK cluster's is known, and has a dedicated KMS
-/// instance.
+/// A cloud that knows the cluster's issuer, as an ACK cluster's and a TKE cluster's is known, and has a
+/// dedicated KMS instance.
 pub async fn cloud(cluster: &Cluster) -> Simulator {
     let seed = format!(
         "region: cn-hangzhou\naccounts:\n- id: \"{ACCOUNT}\"\n  oidc_providers:\n  - name: {PROVIDER}\n    \
-         issuer: {}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \
-         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n- id: \"{OTHER_ACCOUNT}\"\n",
-        cluster.issuer()
+         issuer: {issuer}\n    client_ids: [sts.aliyuncs.com]\n  users:\n  - name: entrant\n    rules: \
+         [{{actions: ['sts:AssumeRole'], resources: ['*']}}]\n- id: \"{OTHER_ACCOUNT}\"\n\
+         tencent:\n  accounts:\n  - uin: \"{UIN}\"\n    oidc_providers:\n    \
+         - {{name: {TKE_CLUSTER}, issuer: '{issuer}'}}\n",
+        issuer = cluster.issuer()
     );
     let options = cloudsim::Options {
         oidc_ca_pem: Some(String::from_utf8(cluster.ca_pem().to_vec()).unwrap()),

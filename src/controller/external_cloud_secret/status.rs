@@ -54,7 +54,7 @@ pub fn next(facts: &Facts<'_>, report: &Report<'_>, now: Timestamp) -> ExternalC
         status.last_handled_refresh = Some(handled.to_owned());
     }
     set_ready(&mut status, report, generation, now);
-    set_fresh(&mut status, report, generation, now);
+    set_fresh(&mut status, facts, report, now);
     set_stalled(&mut status, report, generation, now);
     status
 }
@@ -116,15 +116,16 @@ fn set_ready(
 
 fn set_fresh(
     status: &mut ExternalCloudSecretStatus,
+    facts: &Facts<'_>,
     report: &Report<'_>,
-    generation: Option<i64>,
     now: Timestamp,
 ) {
+    let generation = facts.object.metadata.generation;
     let (state, reason, message) = match &report.standing {
         Standing::Settled => (
             ConditionStatus::True,
             Reason::Refreshed,
-            "the last due refresh worked".to_owned(),
+            refreshed(status, facts, report.values),
         ),
         Standing::Failed(problem) => (
             ConditionStatus::False,
@@ -141,6 +142,33 @@ fn set_fresh(
         generation,
         now,
     );
+}
+
+/// That all is well, and which values may not be what was meant. While it is not known what was read,
+/// what was said stays.
+fn refreshed(
+    status: &ExternalCloudSecretStatus,
+    facts: &Facts<'_>,
+    values: Option<&[Seen]>,
+) -> String {
+    const WELL: &str = "the last due refresh worked";
+    let Some(values) = values else {
+        let said = find_condition(&status.conditions, FRESH)
+            .filter(|said| said.reason == Reason::Refreshed.as_str());
+        return said.map_or_else(|| WELL.to_owned(), |said| said.message.clone());
+    };
+    let entries = facts.object.spec.data.iter().zip(values);
+    let mut caveats = entries.filter_map(|(entry, seen)| Some((entry, seen.caveat?)));
+    match caveats.next() {
+        None => WELL.to_owned(),
+        Some((entry, caveat)) => {
+            let also = match caveats.count() {
+                0 => String::new(),
+                others => format!(" (and {others} more)"),
+            };
+            format!("{WELL}; data[{}]{also}: {caveat}", entry.secret_key)
+        }
+    }
 }
 
 fn set_stalled(

@@ -6,15 +6,18 @@
 
 use std::sync::Arc;
 
+use super::alibaba;
+use super::cloud::side;
 use super::view::AnyStore;
+use crate::api::provider::exactly_one;
 use crate::controller::class::Class;
 use crate::controller::dependency::Notes;
 use crate::controller::named::NamedObjects;
 use crate::controller::scope::Scope;
-use crate::credential::Environment;
+use crate::credential::{Environment, TokenService};
 use crate::digest::DigestKey;
 use crate::provider::Edge;
-use crate::provider::endpoint::{Endpoint, EndpointPolicy};
+use crate::provider::endpoint::EndpointPolicy;
 use crate::provider::registry::{self, Place};
 use crate::refresh::Origin;
 
@@ -31,10 +34,8 @@ pub struct Rules {
     pub cluster_store_ambient: bool,
     /// Whether stores, and the operator itself, may use the role of the instance.
     pub instance_role: bool,
-    /// The cloud account of roles that `ServiceAccounts` name without one.
-    pub alibaba_account: Option<String>,
-    /// The ACK cluster, from which the name of its OIDC provider follows.
-    pub ack_cluster: Option<String>,
+    /// What is said about roles on Alibaba Cloud.
+    pub alibaba: alibaba::Settings,
     /// The cluster's name in session names.
     pub cluster_name: String,
     /// The operator's own namespace.
@@ -121,7 +122,7 @@ impl Resolver {
         notes: &mut Notes<'_>,
     ) -> Result<Option<Origin>, StoreError> {
         let place = registry::place(store.provider())
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
+            .ok_or_else(|| invalid("spec.provider", exactly_one()))?;
         let sts = self.sts(store, &place)?;
         let mut resolution = Resolution {
             resolver: self,
@@ -131,10 +132,10 @@ impl Resolver {
         };
         let spec = resolution.provider().await?;
         let (policy, edge) = (&self.rules.endpoints, self.edge.clone());
-        let provider = registry::build(&spec, sts, policy, edge)
+        let provider = registry::build(&spec, sts.endpoint.clone(), policy, edge)
             .map_err(|error| invalid(format!("spec.provider.{}", place.field), error.to_string()))?
-            .ok_or_else(|| invalid("spec.provider", "must have exactly one of: oos, kms"))?;
-        let identity = resolution.identity(&place).await?;
+            .ok_or_else(|| invalid("spec.provider", exactly_one()))?;
+        let identity = resolution.identity(&place, &sts).await?;
         Ok(identity.map(|identity| Origin { provider, identity }))
     }
 
@@ -142,10 +143,11 @@ impl Resolver {
     ///
     /// # Errors
     /// Why the final URL is refused.
-    pub fn sts(&self, store: &AnyStore, place: &Place) -> Result<Endpoint, StoreError> {
+    pub fn sts(&self, store: &AnyStore, place: &Place) -> Result<TokenService, StoreError> {
         let named = store.auth().sts_endpoint.as_deref();
-        registry::sts(&self.rules.endpoints, named, place)
-            .map_err(|error| invalid("spec.auth.stsEndpoint", error.to_string()))
+        let endpoint = registry::sts(&self.rules.endpoints, named, place)
+            .map_err(|error| invalid("spec.auth.stsEndpoint", error.to_string()))?;
+        Ok(side(place.cloud).cloud().sts(endpoint, &place.region))
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::super::{AccessKey, AssumedRole, Audience, Rrsa, ServiceAccount, Source, Subject};
+use super::super::{
+    AccessKey, Alibaba, AssumedRole, Audience, ServiceAccount, Source, Subject, TokenService,
+    WebIdentity,
+};
 use super::*;
 use crate::clock::TokioClock;
 use crate::digest::DigestKey;
@@ -71,7 +74,7 @@ impl Exchanger for Scripted {
         .boxed()
     }
 
-    fn refuses_the_base(&self, error: &CallError) -> bool {
+    fn refuses_the_base(&self, _: &Identity, error: &CallError) -> bool {
         error.code() == REFUSED
     }
 }
@@ -130,9 +133,9 @@ impl Fixture {
 }
 
 pub(super) fn rrsa(role: &str) -> Arc<Identity> {
-    let source = Source::Rrsa(Rrsa {
+    let source = Source::WebIdentity(WebIdentity {
         role_arn: format!("acs:ram::1:role/{role}"),
-        provider_arn: "acs:ram::1:oidc-provider/c1".to_owned(),
+        provider: "acs:ram::1:oidc-provider/c1".to_owned(),
         subject: Subject::ServiceAccount {
             account: ServiceAccount {
                 namespace: "shop".to_owned(),
@@ -141,7 +144,7 @@ pub(super) fn rrsa(role: &str) -> Arc<Identity> {
             },
             audience: Audience::new("sts.aliyuncs.com").unwrap(),
         },
-        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+        sts: TokenService::new(&Alibaba, global_sts(&EndpointPolicy::default()).unwrap()),
         session_name: "c.shop.db".to_owned(),
         duration_seconds: None,
         policy: None,
@@ -157,7 +160,7 @@ pub(super) fn hop(base: &Arc<Identity>, external_id: &str) -> Arc<Identity> {
         session_name: "c.shop.db".to_owned(),
         duration_seconds: None,
         policy: None,
-        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+        sts: TokenService::new(&Alibaba, global_sts(&EndpointPolicy::default()).unwrap()),
     });
     Arc::new(Identity::new(source, &DigestKey::new(&[1; 32])))
 }

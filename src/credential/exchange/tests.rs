@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::super::AccessKey;
+use super::super::{AccessKey, Alibaba, AssumedRole, Profile, TokenService};
 use super::*;
 use crate::clock::TokioClock;
 use crate::digest::DigestKey;
 use crate::http::{HttpClient, HttpOptions};
 use crate::provider::alibaba::Network;
 use crate::provider::alibaba::endpoint::sts;
-use crate::provider::endpoint::{Endpoint, EndpointPolicy};
+use crate::provider::endpoint::EndpointPolicy;
 
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
@@ -86,7 +86,7 @@ struct Fixture {
     exchange: Exchange,
     files: Arc<Memory>,
     seen: Seen,
-    sts: Endpoint,
+    sts: TokenService,
 }
 
 impl Fixture {
@@ -111,14 +111,17 @@ impl Fixture {
             exchange: Exchange::new(edge, Arc::new(Speaking), files.clone()),
             files,
             seen,
-            sts: sts(&policy, Some(&url), "", Network::Public).unwrap(),
+            sts: TokenService::new(
+                &Alibaba,
+                sts(&policy, Some(&url), "", Network::Public).unwrap(),
+            ),
         }
     }
 
     fn source(&self, subject: Subject) -> Source {
-        Source::Rrsa(Rrsa {
+        Source::WebIdentity(WebIdentity {
             role_arn: "acs:ram::1:role/shop".to_owned(),
-            provider_arn: "acs:ram::1:oidc-provider/c1".to_owned(),
+            provider: "acs:ram::1:oidc-provider/c1".to_owned(),
             subject,
             sts: self.sts.clone(),
             session_name: "c.shop.db".to_owned(),
@@ -288,7 +291,7 @@ async fn a_profile_is_read_at_each_exchange() {
 fn a_refused_role_is_named_with_what_to_correct() {
     let told = |class, code, way: &Way| {
         let role = "acs:ram::1:role/pay";
-        let error = naming_role(CallError::new(class, code), way, role);
+        let error = naming_role(&Alibaba, CallError::new(class, code), way, role);
         let text = error.to_string();
         let named = text.ends_with(role);
         (text, named)

@@ -5,15 +5,22 @@ use std::collections::HashSet;
 use secrecy::SecretString;
 
 use super::super::{
-    AccessKey, AssumedRole, Audience, CredentialsUri, InstanceRole, Profile, Rrsa, ServiceAccount,
-    Subject,
+    AccessKey, Alibaba, AssumedRole, Audience, CloudRef, CredentialsUri, InstanceRole, Profile,
+    ServiceAccount, Subject, Tencent, TokenService, WebIdentity,
 };
 use super::*;
-use crate::provider::alibaba::endpoint::{Network, global_sts, sts};
+use crate::credential::Cloud;
+use crate::provider::alibaba::endpoint::{self, Network, global_sts};
 use crate::provider::endpoint::EndpointPolicy;
+use crate::provider::tencent;
 
 fn key() -> DigestKey {
     DigestKey::new(&[3; 32])
+}
+
+fn sts() -> TokenService {
+    let endpoint = global_sts(&EndpointPolicy::default());
+    TokenService::new(&Alibaba, endpoint.unwrap())
 }
 
 fn access_key(id: &str, secret: &str, token: Option<&str>) -> Source {
@@ -24,12 +31,12 @@ fn access_key(id: &str, secret: &str, token: Option<&str>) -> Source {
     })
 }
 
-fn rrsa() -> Rrsa {
-    Rrsa {
+fn rrsa() -> WebIdentity {
+    WebIdentity {
         role_arn: "acs:ram::1:role/shop".to_owned(),
-        provider_arn: "acs:ram::1:oidc-provider/c1".to_owned(),
+        provider: "acs:ram::1:oidc-provider/c1".to_owned(),
         subject: account("shop", "db", "u1", "sts.aliyuncs.com"),
-        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+        sts: sts(),
         session_name: "c.shop.db".to_owned(),
         duration_seconds: None,
         policy: None,
@@ -55,7 +62,7 @@ fn hop(base: Source, change: &dyn Fn(&mut AssumedRole)) -> Source {
         session_name: "c.shop.db".to_owned(),
         duration_seconds: None,
         policy: None,
-        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+        sts: sts(),
     };
     change(&mut role);
     Source::AssumedRole(role)
@@ -68,14 +75,29 @@ fn uri(url: &str) -> Source {
 
 fn instance(role: Option<&str>) -> Source {
     let role_name = role.map(str::to_owned);
-    Source::InstanceRole(InstanceRole { role_name })
+    Source::InstanceRole(InstanceRole {
+        cloud: CloudRef(&Alibaba),
+        role_name,
+    })
+}
+
+/// A role of Tencent Cloud, vouched for by `provider`, at the STS `host`.
+fn on_tencent(provider: &str, region: &str, host: &str) -> Source {
+    let url = format!("https://{host}.tencentcloudapi.com");
+    let endpoint = EndpointPolicy::default().check(&url, &tencent::endpoint::STS);
+    Source::WebIdentity(WebIdentity {
+        role_arn: "qcs::cam::uin/1:roleName/shop".to_owned(),
+        provider: provider.to_owned(),
+        sts: Tencent.sts(endpoint.unwrap(), region),
+        ..rrsa()
+    })
 }
 
 fn profile(path: &str, name: &str, session: &str) -> Source {
     Source::Profile(Profile {
         path: path.into(),
         name: name.to_owned(),
-        sts: global_sts(&EndpointPolicy::default()).unwrap(),
+        sts: sts(),
         session_name: session.to_owned(),
     })
 }
@@ -87,29 +109,33 @@ fn file(path: &str) -> Subject {
 #[test]
 fn equal_material_is_one_identity() {
     let id = |source| Identity::new(source, &key()).id();
-    assert_eq!(id(Source::Rrsa(rrsa())), id(Source::Rrsa(rrsa())));
+    assert_eq!(
+        id(Source::WebIdentity(rrsa())),
+        id(Source::WebIdentity(rrsa()))
+    );
     let one = access_key("id", "s", None);
     assert_eq!(id(one.clone()), id(one));
 }
 
 #[test]
 fn any_difference_makes_another_identity() {
-    let with = |change: &dyn Fn(&mut Rrsa)| {
+    let with = |change: &dyn Fn(&mut WebIdentity)| {
         let mut changed = rrsa();
         change(&mut changed);
-        Source::Rrsa(changed)
+        Source::WebIdentity(changed)
     };
     let policy = EndpointPolicy::default();
-    let regional = sts(&policy, None, "cn-hangzhou", Network::Public).unwrap();
+    let regional = endpoint::sts(&policy, None, "cn-hangzhou", Network::Public).unwrap();
+    let regional = TokenService::new(&Alibaba, regional);
     let sources = vec![
         access_key("id", "canary-1", None),
         access_key("id", "canary-2", None),
         access_key("id", "canary-1", Some("")),
         access_key("id", "canary-1", Some("t")),
         access_key("idc", "anary-1", None),
-        Source::Rrsa(rrsa()),
+        Source::WebIdentity(rrsa()),
         with(&|r| r.role_arn.push('2')),
-        with(&|r| r.provider_arn.push('2')),
+        with(&|r| r.provider.push('2')),
         with(&|r| r.sts = regional.clone()),
         with(&|r| r.session_name.push('2')),
         with(&|r| r.duration_seconds = Some(900)),
@@ -121,21 +147,33 @@ fn any_difference_makes_another_identity() {
         with(&|r| r.subject = account("shop", "db", "u1", "other")),
         with(&|r| r.subject = file("/a")),
         with(&|r| r.subject = file("/b")),
-        hop(Source::Rrsa(rrsa()), &|_| ()),
+        hop(Source::WebIdentity(rrsa()), &|_| ()),
         hop(with(&|r| r.policy = Some("{}".to_owned())), &|_| ()),
         hop(access_key("id", "canary-1", None), &|_| ()),
-        hop(hop(Source::Rrsa(rrsa()), &|_| ()), &|_| ()),
-        hop(Source::Rrsa(rrsa()), &|r| r.role_arn.push('2')),
-        hop(Source::Rrsa(rrsa()), &|r| {
+        hop(hop(Source::WebIdentity(rrsa()), &|_| ()), &|_| ()),
+        hop(Source::WebIdentity(rrsa()), &|r| r.role_arn.push('2')),
+        hop(Source::WebIdentity(rrsa()), &|r| {
             r.external_id = Some("x".to_owned());
         }),
-        hop(Source::Rrsa(rrsa()), &|r| {
+        hop(Source::WebIdentity(rrsa()), &|r| {
             r.external_id = Some("y".to_owned());
         }),
-        hop(Source::Rrsa(rrsa()), &|r| r.session_name.push('2')),
-        hop(Source::Rrsa(rrsa()), &|r| r.duration_seconds = Some(900)),
-        hop(Source::Rrsa(rrsa()), &|r| r.policy = Some("x".to_owned())),
-        hop(Source::Rrsa(rrsa()), &|r| r.sts = regional.clone()),
+        hop(Source::WebIdentity(rrsa()), &|r| r.session_name.push('2')),
+        hop(Source::WebIdentity(rrsa()), &|r| {
+            r.duration_seconds = Some(900);
+        }),
+        hop(Source::WebIdentity(rrsa()), &|r| {
+            r.policy = Some("x".to_owned());
+        }),
+        hop(Source::WebIdentity(rrsa()), &|r| r.sts = regional.clone()),
+        on_tencent("cls-1", "ap-guangzhou", "sts"),
+        on_tencent("cls-2", "ap-guangzhou", "sts"),
+        on_tencent("cls-1", "ap-beijing", "sts"),
+        on_tencent("cls-1", "ap-guangzhou", "sts.intl"),
+        Source::InstanceRole(InstanceRole {
+            cloud: CloudRef(&Tencent),
+            role_name: None,
+        }),
         instance(None),
         instance(Some("")),
         instance(Some("worker")),
@@ -156,18 +194,18 @@ fn any_difference_makes_another_identity() {
 
 #[test]
 fn the_account_is_the_roles() {
-    let identity = Identity::new(Source::Rrsa(rrsa()), &key());
+    let identity = Identity::new(Source::WebIdentity(rrsa()), &key());
     assert_eq!(identity.account(), Some("1"));
     let identity = Identity::new(access_key("id", "s", None), &key());
     assert_eq!(identity.account(), None);
-    let identity = Identity::new(hop(Source::Rrsa(rrsa()), &|_| ()), &key());
+    let identity = Identity::new(hop(Source::WebIdentity(rrsa()), &|_| ()), &key());
     assert_eq!(identity.account(), Some("2"));
 }
 
 #[test]
 fn a_hop_stands_on_the_identity_that_enters_it() {
-    let first = Identity::new(Source::Rrsa(rrsa()), &key());
-    let second = Identity::new(hop(Source::Rrsa(rrsa()), &|_| ()), &key());
+    let first = Identity::new(Source::WebIdentity(rrsa()), &key());
+    let second = Identity::new(hop(Source::WebIdentity(rrsa()), &|_| ()), &key());
     assert_eq!(second.base().map(|base| base.id()), Some(first.id()));
     assert!(first.base().is_none());
 }
@@ -187,8 +225,8 @@ fn an_audience_is_never_empty() {
 
 #[test]
 fn an_identity_keeps_its_name_from_version_to_version() {
-    let base = || Source::Rrsa(rrsa());
-    let by_file = Rrsa {
+    let base = || Source::WebIdentity(rrsa());
+    let by_file = WebIdentity {
         subject: file("/token"),
         ..rrsa()
     };
@@ -204,10 +242,13 @@ fn an_identity_keeps_its_name_from_version_to_version() {
             "f833afc005166b41ed671690729a5b9e",
         ),
         (base(), "bf76563eec7523dcb43636dee1a71684"),
-        (Source::Rrsa(by_file), "db814a2c913f61490c9e9ae602d383c2"),
+        (
+            Source::WebIdentity(by_file),
+            "db814a2c913f61490c9e9ae602d383c2",
+        ),
         (hop(base(), &|_| {}), "ce5bae95a0be366ecfa793a84b47f1e3"),
         (hop(base(), &entered), "881940dc0f0832b2ef25ebbce92d30f1"),
-        (instance(Some("worker")), "4708b4a404864602928ef8e4fe5c97fe"),
+        (instance(Some("worker")), "cb20775dfa402cf2c7567b7b0ee89d87"),
         (
             profile("/credentials", "default", "c.operator"),
             "3d933112d8cdae549adb807cfe7623ea",

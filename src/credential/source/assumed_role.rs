@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::Material;
-use crate::credential::Identity;
+use crate::credential::{Assume, Identity, TokenService};
 use crate::digest::{Digest, DigestKey};
-use crate::provider::endpoint::Endpoint;
 
 /// A role that `base` enters with STS's `AssumeRole`.
 ///
@@ -26,12 +25,24 @@ pub struct AssumedRole {
     /// A policy that narrows the role's.
     pub policy: Option<String>,
     /// The STS that is called.
-    pub sts: Endpoint,
+    pub sts: TokenService,
 }
 
 // === impl AssumedRole ===
 
 impl AssumedRole {
+    /// What the token service is asked for.
+    pub(in crate::credential) fn request(&self) -> Assume<'_> {
+        Assume {
+            sts: &self.sts,
+            role_arn: &self.role_arn,
+            external_id: self.external_id.as_deref(),
+            session_name: &self.session_name,
+            duration_seconds: self.duration_seconds,
+            policy: self.policy.as_deref(),
+        }
+    }
+
     pub(super) fn digest(&self, key: &DigestKey) -> Digest {
         let base = self.base.id().0;
         let duration = self.duration_seconds.map(|seconds| seconds.to_string());
@@ -42,7 +53,7 @@ impl AssumedRole {
             .part(&self.session_name)
             .optional(duration.as_deref())
             .optional(self.policy.as_deref())
-            .part(self.sts.as_str())
+            .sts(&self.sts)
             .digest(key)
     }
 }

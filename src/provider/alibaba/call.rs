@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::code::{self, Table};
 use super::sign::{Call, encode_query};
 use crate::credential::Credentials;
 use crate::http::{Post, Response};
+use crate::provider::decode::undecodable;
 use crate::provider::endpoint::Endpoint;
-use crate::provider::{CallError, Class, Detail, Edge, Name};
-use crate::secret_bytes::SecretBytes;
+use crate::provider::{CallError, Class, Detail, Edge};
 
 /// The longest wait that the cloud may ask for; what its SDKs allow too.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(2);
@@ -118,26 +118,8 @@ impl Gateway {
         }
     }
 
-    /// The same error, which names the host: its store may have spelled it wrong, and there are several
-    /// hosts to a store.
-    fn unanswered(&self, error: CallError) -> CallError {
-        let text = match error.code() {
-            "NameNotResolved" => " does not resolve; check region, network and endpoint",
-            "TlsFailed" if self.edge.http.is_private() => {
-                " shows no certificate for this host that comes from the region's chain, or from \
-                 caBundle or caBundleRef"
-            }
-            "TlsFailed" => " shows no certificate for this host that the system trusts",
-            "RefusedAddress" => " resolves to an address that must not be called",
-            "Timeout" | "ConnectionFailed" | "ConnectionBroken" | "TruncatedBody" => "",
-            _ => return error,
-        };
-        error.with_detail(Detail::Host(Name::new(self.endpoint.host()), text))
-    }
-
     async fn send<T: DeserializeOwned>(&self, post: Post) -> Result<T, CallError> {
-        let response = self.edge.http.post(post).await;
-        let response = response.map_err(|error| self.unanswered(error))?;
+        let response = self.edge.post(&self.endpoint, post).await?;
         if response.status / 100 == 2 {
             serde_json::from_slice(&response.body).map_err(|error| {
                 CallError::new(Class::Protocol, "UndecodableAnswer")
@@ -181,30 +163,6 @@ fn refusal(response: &Response, table: Table) -> CallError {
 fn retry_after(response: &Response) -> Option<Duration> {
     let millis = response.header("x-acs-retry-after")?.trim().parse().ok()?;
     Some(Duration::from_millis(millis).min(LONGEST_RETRY_AFTER))
-}
-
-/// Where and how an answer is broken. The text of a JSON error is never used: it quotes the body.
-fn undecodable(error: &serde_json::Error) -> Detail {
-    use serde_json::error::Category;
-    Detail::Undecodable {
-        category: match error.classify() {
-            Category::Io => "input",
-            Category::Syntax => "syntax",
-            Category::Data => "data",
-            Category::Eof => "truncated",
-        },
-        line: error.line(),
-        column: error.column(),
-    }
-}
-
-/// Decodes a text that is a value, absent and null alike being `None`.
-pub(super) fn value<'de, D>(decoder: D) -> Result<Option<SecretBytes>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let text = Option::<String>::deserialize(decoder)?;
-    Ok(text.map(SecretBytes::from))
 }
 
 #[cfg(test)]

@@ -4,10 +4,8 @@
 //! never says that something does not exist: only an explicit code may.
 
 use crate::provider::Class;
-
-/// Codes and their classes, the first match deciding. A code ending in `*` stands for every code
-/// that starts with the rest.
-pub type Table = &'static [(&'static str, Class)];
+use crate::provider::code::find;
+pub use crate::provider::code::{Table, by_bare_status};
 
 /// Codes of the gateway in front of every service. Sources: the vendor's pages "Common error codes"
 /// and "V3 request body and signature mechanism", and the retry rules of its SDKs.
@@ -156,22 +154,12 @@ const CLOCK: &str = "the node's clock is more than 15 minutes off";
 
 /// What to say beside `code`, if its class does not tell.
 pub fn advice(code: &str) -> Option<&'static str> {
-    let row = ADVICE.iter().find(|(pattern, _)| covers(pattern, code));
-    row.map(|(_, advice)| *advice)
-}
-
-fn covers(pattern: &str, code: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => code.starts_with(prefix),
-        None => code == pattern,
-    }
+    find(&[ADVICE], code)
 }
 
 /// The class of `code`: by `service`'s table, then by the gateway's.
 pub fn classify(service: Table, code: &str) -> Option<Class> {
-    let mut rows = service.iter().chain(GATEWAY);
-    let row = rows.find(|(pattern, _)| covers(pattern, code));
-    row.map(|(_, class)| *class)
+    find(&[service, GATEWAY], code)
 }
 
 /// Whether `code` says that the gateway does not accept the key a call was signed with, so that no
@@ -194,16 +182,6 @@ pub fn by_status(status: u16) -> Class {
         429 => Class::Throttled,
         // Not `NotFound`, which in the end may delete something, and not `Invalid`, which is not
         // tried again: whoever answers with a code that nobody knows may mean something passing.
-        _ => Class::Protocol,
-    }
-}
-
-/// The class of a failure whose body is not the cloud's: somebody between us and it answered, so
-/// nothing about the request, the identity or its permissions may be concluded.
-pub fn by_bare_status(status: u16) -> Class {
-    match status {
-        408 | 500.. => Class::Unavailable,
-        429 => Class::Throttled,
         _ => Class::Protocol,
     }
 }

@@ -1,7 +1,6 @@
 //! Where Alibaba Cloud's services are: host names by service, region and network.
 
-use std::fmt;
-
+pub use crate::provider::endpoint::Network;
 use crate::provider::endpoint::{Endpoint, EndpointError, EndpointPolicy, Service, is_region};
 
 /// OOS, as listed on the "OOS endpoints" page of its API reference.
@@ -64,16 +63,6 @@ const REGIONS_WITHOUT_STS: [&str; 17] = [
     "eu-west-1-oxs",
     "rus-west-1-pop",
 ];
-
-/// Which of a region's hosts is called.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Network {
-    /// The hosts of the internet.
-    #[default]
-    Public,
-    /// The hosts that only the region's own VPCs reach.
-    Vpc,
-}
 
 /// Where OOS is: `explicit` if there is one, else what region and network give.
 ///
@@ -187,17 +176,6 @@ fn regional(service: &str, region: &str, network: Network) -> Result<String, End
         Network::Vpc => "-vpc",
     };
     Ok(format!("https://{service}{vpc}.{region}.aliyuncs.com"))
-}
-
-// === impl Network ===
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Public => "Public",
-            Self::Vpc => "Vpc",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::call::Gateway;
 use super::code;
-use crate::credential::{Credentials, Issued};
+use crate::credential::{AlibabaIssued, Credentials, Issued};
 use crate::provider::endpoint::Endpoint;
 use crate::provider::{CallError, Class, Detail, Edge};
 
@@ -70,7 +70,7 @@ pub struct Caller {
 #[serde(rename_all = "PascalCase")]
 struct Assumed {
     request_id: Option<String>,
-    credentials: Issued,
+    credentials: AlibabaIssued,
 }
 
 // === impl Sts ===

@@ -137,6 +137,7 @@ async fn who_asks_gets_a_probe_at_once_and_postpones_nobody() {
     world.pass(SECOND).await;
     assert_eq!(failing(&world, 100), 100);
     for token in 1..=5 {
+        world.pass(SECOND).await;
         cloud.take_calls();
         let asked = Join {
             anew: Some(token),
@@ -156,6 +157,7 @@ async fn who_asks_gets_a_probe_at_once_and_postpones_nobody() {
         Class::Unauthenticated,
         "SignatureDoesNotMatch",
     ));
+    world.pass(SECOND).await;
     let asked = Join {
         anew: Some(6),
         retry: true,
@@ -179,7 +181,7 @@ async fn a_probe_that_somebody_asked_for_and_that_works_frees_everybody() {
     for n in 0..100 {
         let _ = world.hub.join(&object(&format!("o{n}")), Join::default());
     }
-    world.pass(SECOND).await;
+    world.pass(SECOND * 2).await;
     cloud.heal();
     let asked = Join {
         anew: Some(1),
@@ -187,6 +189,47 @@ async fn a_probe_that_somebody_asked_for_and_that_works_frees_everybody() {
     };
     assert!(world.collect(&object("o7"), asked).await[0].is_ok());
     world.pass(SECOND).await;
+    assert_eq!(failing(&world, 100), 0);
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_ask_an_identity_is_tried_once_in_a_second() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let role = "acs:ram::1:role/a";
+    let refused = CallError::new(Class::Denied, "NoPermission");
+    world
+        .tokens
+        .broken
+        .lock()
+        .unwrap()
+        .insert(role.to_owned(), refused);
+    let origin = world.origin_by(&cloud, role);
+    subscribe(&world, &origin, 100);
+    let _ = world.hub.join(&object("o0"), Join::default());
+    world.pass(SECOND * 2).await;
+    world.tokens.exchanges.lock().unwrap().clear();
+    for n in 0..100 {
+        let anew = Join {
+            anew: Some(1),
+            retry: true,
+        };
+        let _ = world.hub.join(&object(&format!("o{n}")), anew);
+        world.pass(SECOND / 10).await;
+    }
+    let tried = world.tokens.exchanges.lock().unwrap().len();
+    assert!((9..=11).contains(&tried), "{tried} in 10 s");
+    // Who asks a moment after a failure has it tried a moment later.
+    world.pass(SECOND).await;
+    let anew = Join {
+        anew: Some(2),
+        retry: true,
+    };
+    let _ = world.collect(&object("o1"), anew).await;
+    world.tokens.broken.lock().unwrap().clear();
+    assert!(world.collect(&object("o2"), anew).await[0].is_err());
+    world.pass(SECOND * 2).await;
     assert_eq!(failing(&world, 100), 0);
     world.hub.check();
 }

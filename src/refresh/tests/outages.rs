@@ -128,6 +128,29 @@ async fn a_person_who_asks_has_the_endpoint_called_now() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn however_many_ask_an_endpoint_is_called_once_in_a_second() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    settled(&world, &origin, 100, SECOND * 10).await;
+    cloud.all(AWAY);
+    world.pass(MINUTE).await;
+    assert!(world.hub.outage("a.example").is_some());
+    cloud.take_calls();
+    for n in 0..100 {
+        let anew = Join {
+            anew: Some(1),
+            retry: true,
+        };
+        let _ = world.hub.join(&object(&format!("o{n}")), anew);
+        world.pass(SECOND / 10).await;
+    }
+    let calls = cloud.take_calls().len();
+    assert!((9..=11).contains(&calls), "{calls} in 10 s");
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_endpoints_silence_is_no_others() {
     let world = World::new();
     let (away, here) = (world.cloud("away"), world.cloud("here"));

@@ -67,8 +67,10 @@ impl Bench {
             held_bytes: 200,
             quota_share: 0.2,
         };
+        let table = Table::new(key.clone(), limits);
         Self {
-            table: Table::new(key.clone(), limits),
+            held: Arc::clone(&table.held),
+            table,
             key,
             origins,
             now: Now {
@@ -76,7 +78,6 @@ impl Bench {
                 at: Instant::now() + HOUR,
             },
             travelling: Vec::new(),
-            held: Arc::default(),
         }
     }
 
@@ -146,6 +147,13 @@ impl Bench {
             assert_eq!(departure.keys.len(), departure.batch.len());
             self.travelling.push(departure);
             self.table.check();
+        }
+        if self.table.is_full() {
+            let mut holding: Vec<_> = self.table.holders(self.now.at).collect();
+            assert!(holding.iter().all(|holder| !holder.stuck), "too long");
+            holding.sort_by_key(|holder| holder.namespace.clone());
+            holding.dedup_by_key(|holder| holder.namespace.clone());
+            assert_eq!(holding.len(), self.table.holders(self.now.at).count());
         }
         let leaves_later = |time| time > self.now.at;
         assert!(self.table.next_time(self.now.at).is_none_or(leaves_later));

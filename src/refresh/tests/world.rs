@@ -15,7 +15,8 @@ use super::super::*;
 pub use super::cloud::{Cloud, Script};
 use crate::clock::{Clock, TokioClock};
 use crate::credential::{
-    AccessKey, CredentialCache, Credentials, Exchanger, Rrsa, Source, Subject,
+    AccessKey, Alibaba, CredentialCache, Credentials, Exchanger, Source, Subject, TokenService,
+    WebIdentity,
 };
 use crate::digest::DigestKey;
 use crate::provider::Class;
@@ -55,7 +56,7 @@ impl Exchanger for Exchange {
         _base: Option<&'a Credentials>,
     ) -> BoxFuture<'a, Result<Credentials, CallError>> {
         async move {
-            let Source::Rrsa(rrsa) = identity.source() else {
+            let Source::WebIdentity(rrsa) = identity.source() else {
                 unreachable!()
             };
             let role = rrsa.role_arn.clone();
@@ -126,12 +127,17 @@ impl World {
     }
 
     pub fn origin_as(&self, cloud: &Arc<Cloud>, id: &str) -> Arc<Origin> {
+        self.origin_at(Arc::clone(cloud) as Arc<dyn Provider>, id)
+    }
+
+    /// Any provider, read with a key that needs no exchange.
+    pub fn origin_at(&self, provider: Arc<dyn Provider>, id: &str) -> Arc<Origin> {
         let source = Source::AccessKey(AccessKey {
             id: id.to_owned(),
             secret: SecretString::from("canary-secret"),
             token: None,
         });
-        self.origin_of(cloud, source)
+        self.origin_of(provider, source)
     }
 
     /// `cloud` read by a role, whose credentials come from the token service.
@@ -139,14 +145,14 @@ impl World {
         let policy = EndpointPolicy::default();
         let sts = crate::provider::alibaba::endpoint::global_sts(&policy);
         self.origin_of(
-            cloud,
-            Source::Rrsa(Rrsa {
+            Arc::clone(cloud) as Arc<dyn Provider>,
+            Source::WebIdentity(WebIdentity {
                 role_arn: role.to_owned(),
-                provider_arn: "provider".to_owned(),
+                provider: "provider".to_owned(),
                 subject: Subject::TokenFile {
                     path: "/token".into(),
                 },
-                sts: sts.unwrap(),
+                sts: TokenService::new(&Alibaba, sts.unwrap()),
                 session_name: "session".to_owned(),
                 duration_seconds: None,
                 policy: None,
@@ -154,9 +160,9 @@ impl World {
         )
     }
 
-    fn origin_of(&self, cloud: &Arc<Cloud>, source: Source) -> Arc<Origin> {
+    fn origin_of(&self, provider: Arc<dyn Provider>, source: Source) -> Arc<Origin> {
         Arc::new(Origin {
-            provider: Arc::clone(cloud) as Arc<dyn Provider>,
+            provider,
             identity: Arc::new(Identity::new(source, &self.key)),
         })
     }

@@ -46,15 +46,31 @@ pub fn documents<const N: usize>(page: &str) -> [Value; N] {
         .unwrap_or_else(|_| panic!("{page} prints {printed} policies, not {N}"))
 }
 
+/// Whether `document` is one of Tencent's CAM, whose words are those of Alibaba's RAM in lower case.
+pub fn is_cam(document: &Value) -> bool {
+    document.get("statement").is_some()
+}
+
+/// A word of policies as `document` writes it.
+fn word(document: &Value, word: &str) -> String {
+    if is_cam(document) {
+        word.to_lowercase()
+    } else {
+        word.to_owned()
+    }
+}
+
 /// The actions, and the resources of policies that say whose they are not.
 pub fn allowed(document: &Value) -> Vec<String> {
     let with_principal = |at: &str| {
         let statement: Vec<&str> = at.split('/').take(3).collect();
-        let principal = format!("{}/Principal", statement.join("/"));
+        let principal = format!("{}/{}", statement.join("/"), word(document, "Principal"));
         document.pointer(&principal).is_some()
     };
     let about = |(at, _): &(String, String)| {
-        at.contains("/Action") || (at.contains("/Resource") && !with_principal(at))
+        let [action, resource] = ["Action", "Resource"].map(|name| word(document, name));
+        at.contains(&format!("/{action}"))
+            || (at.contains(&format!("/{resource}")) && !with_principal(at))
     };
     let leaves = leaves(document).into_iter().filter(about);
     leaves.map(|(_, text)| text).collect()
@@ -75,7 +91,8 @@ pub fn weakened(document: &Value) -> Vec<Without> {
     let several = statements(document).len() > 1;
     for (i, statement) in statements(document).iter().enumerate() {
         let mut left = document.clone();
-        left["Statement"].as_array_mut().unwrap().remove(i);
+        let list = &mut left[word(document, "Statement")];
+        list.as_array_mut().unwrap().remove(i);
         all.push(Without {
             part: statement.to_string(),
             document: several.then_some(left),
@@ -104,7 +121,8 @@ pub fn weakened(document: &Value) -> Vec<Without> {
 /// `document` with each principal and each value of a condition changed into another.
 pub fn changed(document: &Value) -> Vec<(String, Value)> {
     let leaves = leaves(document).into_iter();
-    let named = leaves.filter(|(at, _)| at.contains("/Principal/") || at.contains("/Condition/"));
+    let parts = ["Principal", "Condition"].map(|name| format!("/{}/", word(document, name)));
+    let named = leaves.filter(|(at, _)| parts.iter().any(|part| at.contains(part)));
     let changed = named.map(|(at, value)| {
         let mut other = document.clone();
         *other.pointer_mut(&at).unwrap() = json!(format!("{value}x"));
@@ -117,11 +135,14 @@ pub fn changed(document: &Value) -> Vec<(String, Value)> {
 pub fn unconditional(document: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for (i, statement) in statements(document).iter().enumerate() {
-        let operators = statement["Condition"].as_object().into_iter().flatten();
+        let (all_statements, condition) =
+            (word(document, "Statement"), word(document, "Condition"));
+        let operators = statement.get(&condition).and_then(Value::as_object);
+        let operators = operators.into_iter().flatten();
         for (operator, keys) in operators {
             for key in keys.as_object().unwrap().keys() {
                 let mut left = document.clone();
-                let keys = &mut left["Statement"][i]["Condition"][operator];
+                let keys = &mut left[&all_statements][i][&condition][operator];
                 keys.as_object_mut().unwrap().remove(key);
                 all.push((key.clone(), left));
             }
@@ -131,7 +152,7 @@ pub fn unconditional(document: &Value) -> Vec<(String, Value)> {
 }
 
 fn statements(document: &Value) -> &[Value] {
-    document["Statement"].as_array().unwrap()
+    document[word(document, "Statement")].as_array().unwrap()
 }
 
 /// All texts of the statements but their effects, each with the pointer to it.
@@ -145,7 +166,11 @@ fn leaves(document: &Value) -> Vec<(String, String)> {
                 }
             }
             Value::Object(fields) => {
-                for (name, value) in fields.iter().filter(|(name, _)| *name != "Effect") {
+                let effects = ["Effect", "effect"];
+                for (name, value) in fields
+                    .iter()
+                    .filter(|(name, _)| !effects.contains(&&***name))
+                {
                     add(&format!("{at}/{name}"), value, found);
                 }
             }
@@ -153,6 +178,7 @@ fn leaves(document: &Value) -> Vec<(String, String)> {
         }
     }
     let mut found = Vec::new();
-    add("/Statement", &document["Statement"], &mut found);
+    let all = word(document, "Statement");
+    add(&format!("/{all}"), &document[&all], &mut found);
     found
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use cloudsim::RoleTrust;
-use external_cloud_secrets::credential::{AssumedRole, Identity, InstanceRole, Source};
+use external_cloud_secrets::credential::{
+    Alibaba, AssumedRole, CloudRef, Identity, InstanceRole, Source, TokenService,
+};
 use external_cloud_secrets::provider::Class;
 use external_cloud_secrets::provider::alibaba::{Network, endpoint};
 use external_cloud_secrets::provider::endpoint::EndpointPolicy;
@@ -107,7 +109,10 @@ fn hop(fixture: &Fixture, role: &str, external_id: Option<&str>) -> Arc<Identity
         session_name: "c.any.reader".to_owned(),
         duration_seconds: None,
         policy: None,
-        sts: endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap(),
+        sts: TokenService::new(
+            &Alibaba,
+            endpoint::sts(&policy, Some(&url), "", Network::Public).unwrap(),
+        ),
     }))
 }
 
@@ -152,6 +157,7 @@ async fn the_role_of_an_instance_trusts_its_service() {
     let fixture = cloud().await;
     let role = "KubernetesWorkerRole";
     let identity = named(Source::InstanceRole(InstanceRole {
+        cloud: CloudRef(&Alibaba),
         role_name: Some(role.to_owned()),
     }));
     trust(&fixture, ACCOUNT, role, &instance);

@@ -80,6 +80,7 @@ fn settled(key: &DigestKey, number: usize) -> Settled {
     let inputs = Inputs::new(key, made_of, digests[0]);
     let view = |digest: &Digest| {
         View::Fresh(Seen {
+            caveat: None,
             digest: *digest,
             version: None,
         })

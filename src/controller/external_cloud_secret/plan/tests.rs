@@ -60,6 +60,7 @@ fn fresh(text: &str) -> View {
     View::Fresh(Seen {
         digest: value(text),
         version: None,
+        caveat: None,
     })
 }
 

@@ -45,6 +45,7 @@ impl Life {
         Seen {
             digest,
             version: None,
+            caveat: None,
         }
     }
 

@@ -1,30 +1,30 @@
 //! Which role a `ServiceAccount` stands for: what the store says, else what the account's annotations
 //! say, completed by what the operator knows of its cluster.
 
-use crate::api::RrsaAuth;
+use super::Settings;
 use crate::controller::named::AccountFacts;
-use crate::controller::store::resolve::{Rules, StoreError, invalid, missing};
+use crate::controller::store::cloud::{AccountRole, TokenAuth};
+use crate::controller::store::resolve::{StoreError, invalid, missing};
 
-/// A role, and the OIDC provider that vouches for the account.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct AccountRole {
-    pub(super) role_arn: String,
-    pub(super) provider_arn: String,
-}
+/// The annotation by which a `ServiceAccount` names its role by ARN.
+pub(super) const ROLE_ARN: &str = "ack.alibabacloud.com/role-arn";
+/// The annotation by which a `ServiceAccount` names its role without an account.
+pub(super) const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 
 /// The role of the account with `facts`, called `what` in messages. A field of the store always wins.
 ///
 /// # Errors
 /// Which part nobody supplies.
 pub(super) fn find(
-    rrsa: &RrsaAuth,
+    rrsa: &TokenAuth<'_>,
     facts: &AccountFacts,
     what: &str,
-    rules: &Rules,
+    rules: &Settings,
 ) -> Result<AccountRole, StoreError> {
-    let role_arn = match (&rrsa.role_arn, &facts.role_arn, &facts.role_name) {
-        (Some(arn), _, _) => arn.clone(),
-        (None, Some(arn), _) if is_role(arn) => arn.clone(),
+    let (arn, name) = (facts.annotation(ROLE_ARN), facts.annotation(ROLE_NAME));
+    let role_arn = match (rrsa.role_arn, arn, name) {
+        (Some(arn), _, _) => arn.to_owned(),
+        (None, Some(arn), _) if is_role(arn) => arn.to_owned(),
         (None, Some(_), _) => {
             let problem =
                 format!("the annotation ack.alibabacloud.com/role-arn of {what} is no role's ARN");
@@ -39,10 +39,10 @@ pub(super) fn find(
             return Err(missing("spec.auth.rrsa.roleArn", problem));
         }
     };
-    let provider_arn = match (&rrsa.oidc_provider_arn, &rules.ack_cluster) {
-        (Some(arn), _) => arn.clone(),
+    let provider = match (rrsa.provider, &rules.ack_cluster) {
+        (Some(arn), _) => arn.to_owned(),
         (None, Some(cluster)) => {
-            let account = rules.alibaba_account.as_deref().or(account(&role_arn));
+            let account = rules.account.as_deref().or(account(&role_arn));
             let account = account.unwrap_or_default();
             format!("acs:ram::{account}:oidc-provider/ack-rrsa-{cluster}")
         }
@@ -52,18 +52,19 @@ pub(super) fn find(
             return Err(invalid("spec.auth.rrsa.oidcProviderArn", problem));
         }
     };
-    Ok(AccountRole {
-        role_arn,
-        provider_arn,
-    })
+    Ok(AccountRole { role_arn, provider })
 }
 
 /// The ARN of the role `name`, in the operator's account or else the OIDC provider's.
-fn named(rrsa: &RrsaAuth, name: &str, what: &str, rules: &Rules) -> Result<String, StoreError> {
+fn named(
+    rrsa: &TokenAuth<'_>,
+    name: &str,
+    what: &str,
+    rules: &Settings,
+) -> Result<String, StoreError> {
     let field = "spec.auth.rrsa.serviceAccountRef";
-    let provider = rrsa.oidc_provider_arn.as_deref();
-    let account = rules.alibaba_account.as_deref();
-    let Some(account) = account.or(provider.and_then(self::account)) else {
+    let account = rules.account.as_deref();
+    let Some(account) = account.or(rrsa.provider.and_then(self::account)) else {
         let problem = format!(
             "{what} names its role without an account; have the operator run with \
              --alibaba-account-id, or set oidcProviderArn"
@@ -104,45 +105,29 @@ fn is_role(arn: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::class::Class;
-    use crate::controller::scope::Scope;
-    use crate::provider::endpoint::EndpointPolicy;
 
     const PROVIDER: &str = "acs:ram::1:oidc-provider/ack-rrsa-c1";
 
-    fn rules(account: Option<&str>, cluster: Option<&str>) -> Rules {
-        Rules {
-            endpoints: EndpointPolicy::default(),
-            audiences: Vec::new(),
-            store_ambient: false,
-            cluster_store_ambient: true,
-            instance_role: false,
-            alibaba_account: account.map(str::to_owned),
+    fn rules(account: Option<&str>, cluster: Option<&str>) -> Settings {
+        Settings {
+            account: account.map(str::to_owned),
             ack_cluster: cluster.map(str::to_owned),
-            cluster_name: "c".to_owned(),
-            operator_namespace: "o".to_owned(),
-            scope: Scope::default(),
-            class: Class::default(),
         }
     }
 
     fn found(
         (role, provider): (Option<&str>, Option<&str>),
         (arn, name): (Option<&str>, Option<&str>),
-        rules: &Rules,
+        rules: &Settings,
     ) -> Result<(String, String), String> {
-        let rrsa = RrsaAuth {
-            role_arn: role.map(str::to_owned),
-            oidc_provider_arn: provider.map(str::to_owned),
-            ..RrsaAuth::default()
+        let rrsa = TokenAuth {
+            role_arn: role,
+            provider,
+            ..TokenAuth::default()
         };
-        let facts = AccountFacts {
-            uid: "u".to_owned(),
-            role_arn: arn.map(str::to_owned),
-            role_name: name.map(str::to_owned),
-        };
+        let facts = AccountFacts::new("u", [(ROLE_ARN, arn), (ROLE_NAME, name)]);
         find(&rrsa, &facts, "ServiceAccount shop/db", rules)
-            .map(|role| (role.role_arn, role.provider_arn))
+            .map(|role| (role.role_arn, role.provider))
             .map_err(|error| error.to_string())
     }
 

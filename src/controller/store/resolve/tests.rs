@@ -26,8 +26,7 @@ fn resolver(store_ambient: bool) -> Resolver {
             store_ambient,
             cluster_store_ambient: true,
             instance_role: false,
-            alibaba_account: None,
-            ack_cluster: None,
+            alibaba: alibaba::Settings::default(),
             cluster_name: "test".to_owned(),
             operator_namespace: "home".to_owned(),
             scope: Scope::default(),
@@ -313,4 +312,69 @@ async fn a_role_is_entered_by_the_source_beside_it() {
     assert_eq!(one.id(), same.id());
     assert_ne!(one.id(), other.id());
     assert_eq!(one.first().id(), other.first().id());
+}
+
+#[tokio::test]
+async fn an_identity_of_another_cloud_is_refused_by_its_field() {
+    let on_oos = json!({ "oos": { "region": "cn-hangzhou" } });
+    let on_ssm = json!({ "ssm": { "region": "ap-guangzhou" } });
+    let (ram, cam) = ("acs:ram::1:role/shop", "qcs::cam::uin/1:roleName/shop");
+    let token = |role: &str| json!({ "webIdentity": { "roleArn": role, "providerId": "cls-1" } });
+    let hop = |role: &str| json!({ "operator": {}, "assumeRole": { "roleArn": role } });
+    let both = json!({ "rrsa": { "roleArn": ram }, "webIdentity": { "roleArn": cam } });
+    for (provider, auth, field, part) in [
+        (
+            &on_ssm,
+            rrsa(json!({ "name": "a" })),
+            "spec.auth.rrsa",
+            "webIdentity",
+        ),
+        (&on_oos, token(cam), "spec.auth.webIdentity", "takes rrsa"),
+        (&on_ssm, both, "spec.auth.rrsa", "spec.provider.ssm"),
+        (
+            &on_ssm,
+            token(ram),
+            "spec.auth.webIdentity.roleArn",
+            "qcs::cam::uin/",
+        ),
+        (
+            &on_ssm,
+            hop(ram),
+            "spec.auth.assumeRole.roleArn",
+            "Tencent Cloud",
+        ),
+        (
+            &on_oos,
+            hop(cam),
+            "spec.auth.assumeRole.roleArn",
+            "acs:ram::",
+        ),
+    ] {
+        let store = store_of(StoreKind::ClusterCloudSecretStore, provider, &auth);
+        let (error, looked_at) = judge(&resolver(true), &store).await;
+        assert!(
+            matches!(&error, StoreError::Invalid { field: f, problem } if f == field && problem.contains(part)),
+            "{auth}: {error}"
+        );
+        assert_eq!(looked_at, BTreeSet::new(), "{auth}");
+    }
+}
+
+#[tokio::test]
+async fn the_role_of_a_node_is_another_identity_on_each_cloud() {
+    let mut resolver = resolver(false);
+    resolver.rules.instance_role = true;
+    let mut ids = BTreeSet::new();
+    for provider in [
+        json!({ "oos": { "region": "cn-hangzhou" } }),
+        json!({ "ssm": { "region": "ap-guangzhou" } }),
+    ] {
+        for auth in [json!({ "instanceRole": {} }), json!({ "operator": {} })] {
+            let store = store_of(StoreKind::ClusterCloudSecretStore, &provider, &auth);
+            let found = origin(&resolver, &store).await.unwrap().unwrap();
+            assert_eq!(found.identity.kind(), "instanceRole");
+            ids.insert(found.identity.id());
+        }
+    }
+    assert_eq!(ids.len(), 2);
 }

@@ -131,7 +131,8 @@ fn a_failure_without_an_answer_names_the_host_and_says_where_to_look() {
             random: Arc::new(SystemRandom::new()),
         };
         let gateway = Gateway::new(edge, endpoint.clone(), "v", code::STS);
-        gateway.unanswered(CallError::new(class, code)).to_string()
+        let error = CallError::new(class, code);
+        gateway.edge.unanswered(&endpoint, error).to_string()
     };
     let host = "sts.cn-hangzou.aliyuncs.com";
     assert_eq!(

@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use super::super::{call, code};
+use super::super::code;
 use super::name::is_same;
+use crate::provider::decode;
 use crate::provider::{Answer, CallError, Class, Detail, Fetched, RemoteKey, Rotation};
 use crate::secret_bytes::SecretBytes;
 
@@ -21,7 +19,7 @@ pub(super) struct One {
     request_id: Option<String>,
     secret_name: String,
     secret_type: Option<String>,
-    #[serde(default, deserialize_with = "call::value")]
+    #[serde(default, deserialize_with = "decode::value")]
     secret_data: Option<SecretBytes>,
     secret_data_type: Option<String>,
     version_id: Option<String>,
@@ -103,7 +101,7 @@ impl One {
         };
         let value = match self.secret_data_type.as_deref() {
             None | Some("text") => data,
-            Some("binary") => decode(&data).ok_or_else(|| {
+            Some("binary") => decode::base64(&data).ok_or_else(|| {
                 let problem = "the secret is of type binary, and what it holds is not base64";
                 protocol("UndecodableBinary", request_id).with_detail(Detail::Fixed(problem))
             })?,
@@ -116,6 +114,7 @@ impl One {
             value,
             version: self.version_id.filter(|version| !version.is_empty()),
             rotation,
+            caveat: None,
         })
     }
 
@@ -194,23 +193,6 @@ impl Failure {
         };
         CallError::new(class, code).with_request_id(request_id)
     }
-}
-
-/// The bytes behind base64, in which line breaks are allowed: tools that wrap lines made some of the
-/// secrets that are there.
-fn decode(text: &SecretBytes) -> Option<SecretBytes> {
-    let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let joined: Zeroizing<Vec<u8>> = if text.expose().iter().any(breaks) {
-        let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
-        joined.extend(text.expose().iter().filter(|byte| !breaks(byte)));
-        joined
-    } else {
-        Zeroizing::new(text.expose().to_vec())
-    };
-    let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(joined.len())]);
-    let length = STANDARD.decode_slice(&*joined, &mut bytes).ok()?;
-    bytes.truncate(length);
-    Some(SecretBytes::new(std::mem::take(&mut *bytes)))
 }
 
 fn protocol(code: &str, request_id: Option<&str>) -> CallError {

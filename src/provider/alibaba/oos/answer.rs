@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::super::call;
+use crate::provider::decode;
 use crate::provider::{Answer, CallError, Class, Fetched};
 use crate::secret_bytes::SecretBytes;
 
@@ -45,7 +45,7 @@ pub(super) struct Parameter {
     pub name: String,
     /// Only lists have them.
     pub tags: Option<BTreeMap<String, String>>,
-    #[serde(default, deserialize_with = "call::value")]
+    #[serde(default, deserialize_with = "decode::value")]
     value: Option<SecretBytes>,
     #[serde(
         rename = "ParameterVersion",

@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 type Shown = Result<Vec<u8>, (Class, String)>;

@@ -1,50 +1,62 @@
 //! Which environments make an identity, and what the others are told.
 
 use super::*;
+use crate::provider::endpoint::EndpointPolicy;
 
 const FULL: [(&str, &str); 3] = [
     (ROLE_ARN, "acs:ram::1:role/operator"),
     (PROVIDER_ARN, "acs:ram::1:oidc-provider/c1"),
     (TOKEN_FILE, "/var/run/secrets/token"),
 ];
-const STORE: StsChoice<'_> = StsChoice {
-    endpoint: None,
-    region: "cn-beijing",
-    network: Network::Vpc,
-};
+
+/// The STS of a store in a VPC, or the one that it names.
+fn store(named: Option<&str>) -> TokenService {
+    let policy = EndpointPolicy::default();
+    let sts = endpoint::sts(&policy, named, "cn-beijing", Network::Vpc);
+    TokenService::new(&Alibaba, sts.unwrap())
+}
+
+/// What `ask` is told of a session of such a store.
+fn session<T>(named: Option<&str>, ask: impl FnOnce(&OwnSession<'_>) -> T) -> T {
+    ask(&OwnSession {
+        sts: &store(named),
+        named: named.is_some(),
+        name: "c.ns.operator",
+        policy: &EndpointPolicy::default(),
+    })
+}
 
 fn environment(more: &[(&str, &str)]) -> Environment {
     let variables = FULL.iter().chain(more);
     Environment::new(variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }
 
-fn operator(environment: &Environment) -> Result<Rrsa, EnvironmentError> {
-    let rrsa = environment.rrsa(&STORE, "c.ns.operator", &EndpointPolicy::default());
-    rrsa?.ok_or(EnvironmentError::Absent)
+fn operator(environment: &Environment) -> Result<Option<WebIdentity>, EnvironmentError> {
+    session(None, |session| rrsa(environment, session))
 }
 
-fn sts_host(more: &[(&str, &str)], choice: &StsChoice<'_>) -> Result<String, String> {
-    let found = environment(more).sts(choice, &EndpointPolicy::default());
-    found
-        .map(|endpoint| endpoint.host().to_owned())
+fn sts_host(more: &[(&str, &str)], named: Option<&str>) -> Result<String, String> {
+    session(named, |session| sts(&environment(more), session))
+        .map(|sts| sts.endpoint.host().to_owned())
         .map_err(|error| error.to_string())
 }
 
 #[test]
 fn a_complete_environment_is_an_identity() {
-    let rrsa = operator(&environment(&[])).unwrap();
+    let rrsa = operator(&environment(&[])).unwrap().unwrap();
     assert_eq!(rrsa.role_arn, "acs:ram::1:role/operator");
     assert_eq!(rrsa.session_name, "c.ns.operator");
     let path = PathBuf::from("/var/run/secrets/token");
     assert_eq!(rrsa.subject, Subject::TokenFile { path });
-    let named = operator(&environment(&[(SESSION_NAME, "mine")])).unwrap();
+    let named = operator(&environment(&[(SESSION_NAME, "mine")]));
+    let named = named.unwrap().unwrap();
     assert_eq!(named.session_name, "mine");
 }
 
 #[test]
 fn a_missing_variable_is_named() {
     let unset = Environment::new([("HOME".to_owned(), "/".to_owned())]);
-    assert_eq!(operator(&unset), Err(EnvironmentError::Absent));
+    assert_eq!(operator(&unset), Ok(None));
     for (name, _) in FULL {
         let partial = environment(&[(name, " ")]);
         assert_eq!(operator(&partial), Err(EnvironmentError::Missing(name)));
@@ -71,13 +83,11 @@ fn a_broken_variable_is_named() {
 #[test]
 fn two_roles_of_one_file_are_two_identities() {
     let key = crate::digest::DigestKey::new(&[1; 32]);
-    let policy = EndpointPolicy::default();
     let environment = environment(&[]);
-    let provider = "acs:ram::1:oidc-provider/c1";
     let id = |role| {
-        let rrsa = environment.with_role(role, provider, &STORE, "session", &policy);
-        let source = super::super::Source::Rrsa(rrsa.unwrap());
-        super::super::Identity::new(source, &key).id()
+        let rrsa = session(None, |session| with_role(&environment, role, None, session));
+        let source = crate::credential::Source::WebIdentity(rrsa.unwrap());
+        crate::credential::Identity::new(source, &key).id()
     };
     assert_eq!(id("acs:ram::1:role/a"), id("acs:ram::1:role/a"));
     assert_ne!(id("acs:ram::1:role/a"), id("acs:ram::1:role/b"));
@@ -85,7 +95,7 @@ fn two_roles_of_one_file_are_two_identities() {
 
 #[test]
 fn sts_is_found_in_order() {
-    let host = |more: &[(&str, &str)]| sts_host(more, &STORE).unwrap();
+    let host = |more: &[(&str, &str)]| sts_host(more, None).unwrap();
     let vpc = (VPC_ENDPOINT, "True");
     let region = (STS_REGION, "cn-shanghai");
     let endpoint = (STS_ENDPOINT, "sts.cn-shenzhen.aliyuncs.com");
@@ -99,11 +109,8 @@ fn sts_is_found_in_order() {
     );
     let url = (STS_ENDPOINT, "https://sts.aliyuncs.com/");
     assert_eq!(host(&[url]), "sts.aliyuncs.com");
-    let store = StsChoice {
-        endpoint: Some("https://sts.eu-central-1.aliyuncs.com"),
-        ..STORE
-    };
-    let found = sts_host(&[endpoint], &store).unwrap();
+    let store = "https://sts.eu-central-1.aliyuncs.com";
+    let found = sts_host(&[endpoint], Some(store)).unwrap();
     assert_eq!(found, "sts.eu-central-1.aliyuncs.com");
 }
 
@@ -117,9 +124,9 @@ fn an_sts_off_the_policy_is_refused_and_named() {
         "sts.aliyuncs.com:444",
         "100.100.100.200",
     ] {
-        let error = sts_host(&[(STS_ENDPOINT, value)], &STORE).unwrap_err();
+        let error = sts_host(&[(STS_ENDPOINT, value)], None).unwrap_err();
         assert!(error.starts_with(STS_ENDPOINT), "{error}");
     }
-    let error = sts_host(&[(STS_REGION, "x.evil.com/#")], &STORE).unwrap_err();
+    let error = sts_host(&[(STS_REGION, "x.evil.com/#")], None).unwrap_err();
     assert!(error.starts_with(STS_REGION), "{error}");
 }

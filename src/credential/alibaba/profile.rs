@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::AccessKey;
+use crate::credential::AccessKey;
 
 /// What a profile is.
 #[derive(Debug)]

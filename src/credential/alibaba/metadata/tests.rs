@@ -1,7 +1,7 @@
 //! The metadata service and the URL, played by a loopback server.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::clock::TokioClock;
+use crate::http::DirectClient;
 
 const GOOD: &str = r#"{"Code":"Success","AccessKeyId":"STS.a","AccessKeySecret":"canary-s",
     "SecurityToken":"canary-t","Expiration":"1970-01-01T01:00:00Z","LastUpdated":"x"}"#;
@@ -67,7 +68,7 @@ impl Fixture {
 
     fn surroundings(&self, allow_v1: bool) -> Surroundings {
         let metadata = Metadata {
-            url: self.url.clone(),
+            url: Some(self.url.clone()),
             allow_v1,
         };
         let clock = Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH));
@@ -75,9 +76,7 @@ impl Fixture {
     }
 
     async fn failure(&self, allow_v1: bool) -> (Class, String) {
-        let error = self
-            .surroundings(allow_v1)
-            .instance_role(None)
+        let error = instance_role(&self.surroundings(allow_v1), None)
             .await
             .unwrap_err();
         let shown = format!("{error} {error:?}");
@@ -100,9 +99,7 @@ fn expected(class: Class, code: &str) -> (Class, String) {
 #[tokio::test]
 async fn a_role_is_discovered_and_read_with_a_token() {
     let fixture = Fixture::new().await;
-    let credentials = fixture
-        .surroundings(false)
-        .instance_role(None)
+    let credentials = instance_role(&fixture.surroundings(false), None)
         .await
         .unwrap();
     assert_eq!(credentials.access_key_id, "STS.a");
@@ -117,9 +114,7 @@ async fn a_role_is_discovered_and_read_with_a_token() {
         (format!("GET {ROLES}worker"), token),
     ];
     assert_eq!(fixture.asked(), questions);
-    fixture
-        .surroundings(false)
-        .instance_role(Some("worker"))
+    instance_role(&fixture.surroundings(false), Some("worker"))
         .await
         .unwrap();
     assert_eq!(fixture.asked().len(), 2, "a given role is not looked for");
@@ -129,9 +124,7 @@ async fn a_role_is_discovered_and_read_with_a_token() {
 async fn the_first_version_is_used_only_where_the_second_is_absent_and_it_is_allowed() {
     let fixture = Fixture::new().await;
     fixture.put("PUT /latest/api/token", 404, "");
-    fixture
-        .surroundings(true)
-        .instance_role(None)
+    instance_role(&fixture.surroundings(true), None)
         .await
         .unwrap();
     assert!(fixture.asked().iter().all(|(_, token)| token.is_none()));
@@ -201,7 +194,7 @@ async fn an_absent_or_forbidden_service_is_said() {
     assert_eq!(fixture.failure(true).await, nobody);
     let clock = Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH));
     let off = Surroundings::new(DirectClient::new().unwrap(), clock, None);
-    let error = off.instance_role(None).await.unwrap_err();
+    let error = instance_role(&off, None).await.unwrap_err();
     assert!(
         error.to_string().contains("--enable-instance-role"),
         "{error}"
@@ -227,7 +220,7 @@ async fn a_url_gives_credentials_or_says_that_it_does_not() {
     fixture.put("GET /canary", 200, GOOD);
     let surroundings = fixture.surroundings(false);
     let url = format!("{}/canary?x=1", fixture.url);
-    let credentials = surroundings.credentials_uri(&url).await.unwrap();
+    let credentials = credentials_uri(&surroundings, &url).await.unwrap();
     assert_eq!(credentials.access_key_id, "STS.a");
     let table = [
         (500, "canary", Class::Unavailable, "CredentialsUri.Http500"),
@@ -242,7 +235,7 @@ async fn a_url_gives_credentials_or_says_that_it_does_not() {
     ];
     for (status, body, class, code) in table {
         fixture.put("GET /canary", status, body);
-        let error = surroundings.credentials_uri(&url).await.unwrap_err();
+        let error = credentials_uri(&surroundings, &url).await.unwrap_err();
         assert_eq!((error.class, error.code()), (class, code));
         assert!(!format!("{error} {error:?}").contains("canary"));
     }

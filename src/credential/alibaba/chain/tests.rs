@@ -2,11 +2,15 @@
 
 use secrecy::ExposeSecret;
 
-use super::super::Subject;
 use super::*;
-use crate::provider::alibaba::endpoint::Network;
+use crate::credential::{Subject, TokenService};
+use crate::provider::alibaba::endpoint::{self, Network};
+use crate::provider::endpoint::EndpointPolicy;
 
-const KEY: [(&str, &str); 2] = [(KEY_ID, "id"), (KEY_SECRET, "canary-s")];
+const KEY_ID: &str = KEY[0];
+const KEY_SECRET: &str = KEY[1];
+const KEY_TOKEN: &str = KEY[2];
+const KEYS: [(&str, &str); 2] = [(KEY_ID, "id"), (KEY_SECRET, "canary-s")];
 const RRSA: [(&str, &str); 3] = [
     ("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1:role/operator"),
     (
@@ -17,11 +21,6 @@ const RRSA: [(&str, &str); 3] = [
 ];
 const FILE_SET: [(&str, &str); 1] = [(FILE, "/credentials")];
 const URI_SET: [(&str, &str); 1] = [(URI, "http://127.0.0.1:1/canary")];
-const STORE: StsChoice<'_> = StsChoice {
-    endpoint: None,
-    region: "cn-beijing",
-    network: Network::Public,
-};
 
 fn environment(variables: &[&[(&str, &str)]]) -> Environment {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -29,12 +28,15 @@ fn environment(variables: &[&[(&str, &str)]]) -> Environment {
 }
 
 fn operator(variables: &[&[(&str, &str)]], instance: bool) -> Result<Source, EnvironmentError> {
-    environment(variables).operator(
-        &STORE,
-        "c.ns.operator",
-        instance,
-        &EndpointPolicy::default(),
-    )
+    let policy = EndpointPolicy::default();
+    let sts = endpoint::sts(&policy, None, "cn-beijing", Network::Public);
+    let session = OwnSession {
+        sts: &TokenService::new(&Alibaba, sts.unwrap()),
+        named: false,
+        name: "c.ns.operator",
+        policy: &policy,
+    };
+    super::operator(&environment(variables), &session, instance)
 }
 
 fn kind(variables: &[&[(&str, &str)]], instance: bool) -> &'static str {
@@ -43,7 +45,10 @@ fn kind(variables: &[&[(&str, &str)]], instance: bool) -> &'static str {
 
 #[test]
 fn the_first_that_is_configured_is_the_identity() {
-    assert_eq!(kind(&[&KEY, &RRSA, &FILE_SET, &URI_SET], true), "accessKey");
+    assert_eq!(
+        kind(&[&KEYS, &RRSA, &FILE_SET, &URI_SET], true),
+        "accessKey"
+    );
     assert_eq!(kind(&[&RRSA, &FILE_SET, &URI_SET], true), "rrsa");
     assert_eq!(kind(&[&FILE_SET, &URI_SET], true), "profile");
     assert_eq!(kind(&[&URI_SET], true), "instanceRole");
@@ -51,7 +56,7 @@ fn the_first_that_is_configured_is_the_identity() {
     let off = [(METADATA_DISABLED, "true")];
     assert_eq!(kind(&[&URI_SET, &off], true), "credentialsUri");
     assert_eq!(kind(&[], true), "instanceRole");
-    assert_eq!(operator(&[], false).unwrap_err(), EnvironmentError::Absent);
+    assert_eq!(operator(&[], false).unwrap_err(), ABSENT);
 }
 
 #[test]
@@ -59,8 +64,8 @@ fn a_broken_source_is_an_error_though_the_next_would_work() {
     let missing = |variables: &[&[(&str, &str)]]| operator(variables, true).unwrap_err();
     let rest: Vec<(&str, &str)> = [&RRSA[..], &FILE_SET, &URI_SET].concat();
     let table: [(&[(&str, &str)], &str); 3] = [
-        (&KEY[..1], KEY_SECRET),
-        (&KEY[1..], KEY_ID),
+        (&KEYS[..1], KEY_SECRET),
+        (&KEYS[1..], KEY_ID),
         (&[(KEY_TOKEN, "canary-t")], KEY_ID),
     ];
     for (part, name) in table {
@@ -82,12 +87,12 @@ fn a_broken_source_is_an_error_though_the_next_would_work() {
 #[test]
 fn each_source_says_what_its_variables_say() {
     let token = [(KEY_TOKEN, "canary-t")];
-    let Ok(Source::AccessKey(key)) = operator(&[&KEY, &token], false) else {
+    let Ok(Source::AccessKey(key)) = operator(&[&KEYS, &token], false) else {
         panic!("no key")
     };
     assert_eq!((&*key.id, key.secret.expose_secret()), ("id", "canary-s"));
     assert_eq!(key.token.unwrap().expose_secret(), "canary-t");
-    let Ok(Source::Rrsa(rrsa)) = operator(&[&RRSA], false) else {
+    let Ok(Source::WebIdentity(rrsa)) = operator(&[&RRSA], false) else {
         panic!("no role")
     };
     let path = "/token".into();
@@ -96,14 +101,14 @@ fn each_source_says_what_its_variables_say() {
         panic!("no profile")
     };
     assert_eq!(
-        (&*profile.name, profile.sts.host()),
+        (&*profile.name, profile.sts.endpoint.host()),
         ("p", "sts.cn-beijing.aliyuncs.com")
     );
 }
 
 #[test]
 fn an_instance_role_is_given_or_the_environments_or_discovered() {
-    let role = |variables: &[(&str, &str)], name| environment(&[variables]).instance_role(name);
+    let role = |variables: &[(&str, &str)], name| instance_role(&environment(&[variables]), name);
     assert_eq!(role(&[], None).unwrap().role_name, None);
     let named = [(METADATA_ROLE, "worker")];
     assert_eq!(
@@ -121,18 +126,19 @@ fn an_instance_role_is_given_or_the_environments_or_discovered() {
 
 #[test]
 fn the_first_version_of_the_metadata_service_can_be_disabled() {
-    let metadata = |variables: &[(&str, &str)]| environment(&[variables]).metadata("http://m/");
+    let metadata =
+        |variables: &[(&str, &str)]| environment(&[variables]).metadata(Some("http://m/"));
     assert!(metadata(&[]).unwrap().allow_v1);
     assert!(!metadata(&[(V1_DISABLED, "true")]).unwrap().allow_v1);
     assert!(metadata(&[(V1_DISABLED, "yes")]).is_err());
-    assert_eq!(metadata(&[]).unwrap().url, "http://m");
+    assert_eq!(metadata(&[]).unwrap().url.as_deref(), Some("http://m"));
 }
 
 #[test]
 fn an_environment_does_not_show_what_it_holds() {
     let token = [(KEY_TOKEN, "canary-t")];
-    let environment = environment(&[&KEY, &token, &URI_SET]);
-    let operator = environment.operator(&STORE, "s", false, &EndpointPolicy::default());
+    let environment = environment(&[&KEYS, &token, &URI_SET]);
+    let operator = operator(&[&KEYS, &token, &URI_SET], false);
     let shown = format!("{environment:?} {operator:?}");
     assert!(
         shown.contains(KEY_ID) && !shown.contains("canary"),

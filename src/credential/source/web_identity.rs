@@ -1,22 +1,23 @@
-//! RAM roles for service accounts: a token of the cluster stands for a role.
+//! Roles for service accounts: a token of the cluster stands for a role. Alibaba Cloud calls it RRSA.
 
 use std::path::PathBuf;
 
 use super::Material;
+use crate::credential::TokenService;
 use crate::digest::{Digest, DigestKey};
-use crate::provider::endpoint::Endpoint;
 
-/// RAM roles for service accounts.
+/// A role that is entered with a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rrsa {
+pub struct WebIdentity {
     /// The role.
     pub role_arn: String,
-    /// The OIDC provider that the cloud knows the cluster's issuer by.
-    pub provider_arn: String,
+    /// The OIDC provider that the cloud knows the cluster's issuer by: its ARN, or its name where the
+    /// cloud asks for that.
+    pub provider: String,
     /// Whose token is exchanged.
     pub subject: Subject,
     /// The STS that exchanges it.
-    pub sts: Endpoint,
+    pub sts: TokenService,
     /// The name of the session: 2 to 64 of `[A-Za-z0-9.@_-]`; see [`session_name`](crate::credential::session_name).
     pub session_name: String,
     /// How long credentials shall live, in seconds; absent: an hour.
@@ -58,16 +59,16 @@ pub struct ServiceAccount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audience(String);
 
-// === impl Rrsa ===
+// === impl WebIdentity ===
 
-impl Rrsa {
+impl WebIdentity {
     pub(super) fn digest(&self, key: &DigestKey) -> Digest {
         let duration = self.duration_seconds.map(|seconds| seconds.to_string());
         let path;
-        let material = Material::new("rrsa")
+        let material = Material::new(self.sts.cloud().token_kind())
             .part(&self.role_arn)
-            .part(&self.provider_arn)
-            .part(self.sts.as_str());
+            .part(&self.provider)
+            .sts(&self.sts);
         let material = match &self.subject {
             Subject::ServiceAccount { account, audience } => material
                 .part("serviceAccount")
