@@ -9,7 +9,15 @@ CHART := charts/external-cloud-secrets
 # Whatever is built for tests, checks and the demo is built with the features of the whole workspace, hence once.
 BUILD := $(CARGO) build --workspace --examples
 
-.PHONY: help demo test check bench counters plots crds chart chart-files rust lints deny valgrind
+# Of the image: ARCH=arm64 makes the other one.
+ARCH ?= $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
+TRIPLE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-musl
+IMAGE := $(TARGET)/image/external-cloud-secrets$(if $(filter arm64,$(ARCH)),-arm64).tar
+# The most that the image may have, in bytes.
+IMAGE_BYTES := 16000000
+POD := $(CARGO) test -q --workspace --test pod --
+
+.PHONY: help demo test check bench counters plots crds chart chart-files image image-twice test-pod rust lints deny valgrind musl
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13
@@ -38,10 +46,11 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 
-bench: rust ## What the operator costs, beside a bare client (docs/scale.md); N=10000, SCENARIOS=cold,steady, OPERATOR=CMD
-	$(CARGO) build --release --bin external-cloud-secrets
+bench: rust musl ## What the image's operator costs, beside a bare client (docs/scale.md); N=10000, SCENARIOS=cold,steady, OPERATOR=CMD
+	image/build.sh $(TRIPLE) $(TARGET)/image/$(ARCH)
 	$(CARGO) build --release -p bench -p cloudsim
 	@exec $(TARGET)/release/bench --n $(or $(N),1000) --out $(TARGET)/bench \
+		$(if $(OPERATOR),,--program $(TARGET)/$(TRIPLE)/release/external-cloud-secrets) \
 		$(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(OPERATOR),--operator '$(OPERATOR)')
 
 counters: rust valgrind ## Instructions of the hot paths against bench/counters.json; WRITE=1 makes them the baseline
@@ -67,6 +76,28 @@ chart-files: rust ## Write the chart's table of values and tests/chart/golden/ a
 	rm -f tests/chart/golden/*.yaml
 	WRITE=1 $(CARGO) test --workspace --test chart -- readme:: golden::
 
+image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image: rust musl ## Build the container image as an OCI archive, without a container engine; ARCH=arm64 for the other processor
+	image/build.sh $(TRIPLE) $(TARGET)/image/$(ARCH)
+	@$(TARGET)/debug/image archive --root $(TARGET)/image/$(ARCH) --architecture $(ARCH) --out $(IMAGE) --most-bytes $(IMAGE_BYTES) \
+		--label org.opencontainers.image.title=external-cloud-secrets --label org.opencontainers.image.licenses=Apache-2.0 \
+		--label "org.opencontainers.image.description=A Kubernetes operator that keeps Secrets in step with a cloud's secret stores" \
+		--label org.opencontainers.image.version=$$($(CARGO) pkgid | sed 's/.*[@#]//') \
+		--label org.opencontainers.image.revision=$$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null || echo unknown)
+
+image-twice: image ## Build the last commit's image once more, elsewhere, and compare: it must be the same, byte for byte
+	image/twice.sh $(IMAGE)
+
+test-pod: rust ## Run that image as a real Pod on a node of its own; needs Linux, root, containerd and runc
+	$(CARGO) build --workspace --test pod
+	@$(POD) check
+	@$(MAKE) image
+	rm -rf $(TARGET)/image/pause && mkdir -p $(TARGET)/image/pause
+	rustc --edition 2024 -O -C strip=symbols -C linker=rust-lld --target $(TRIPLE) -o $(TARGET)/image/pause/pause tests/pod/pause.rs
+	$(TARGET)/debug/image archive --root $(TARGET)/image/pause --architecture $(ARCH) --out $(TARGET)/image/pause.tar \
+		--name pause:1 --entrypoint /pause --created 0
+	@$(POD) run $(abspath $(IMAGE) $(TARGET)/image/pause.tar)
+
 # Tools: found, or installed where that is safe, or one line that says how to get them.
 
 rust:
@@ -79,6 +110,9 @@ lints:
 
 deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { set -x; $(CARGO) install cargo-deny --version $(CARGO_DENY_VERSION) --locked; }
+
+musl:
+	@ls $$(rustc --print target-libdir --target $(TRIPLE))/libstd-*.rlib >/dev/null 2>&1 || { set -x; rustup target add $(TRIPLE); }
 
 valgrind:
 	@command -v valgrind >/dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }

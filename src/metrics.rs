@@ -1,9 +1,10 @@
 //! All metric families, in one table that the documentation is compared with.
 
+mod counts;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec,
     Opts, Registry, TextEncoder,
@@ -11,6 +12,8 @@ use prometheus::{
 
 use crate::provider::{Class, Notice};
 use crate::refresh::{CallObserver, HubFigures};
+
+pub use counts::{Census, Counts};
 
 /// One metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,8 @@ families! {
     AUTHORITIES "gauge" "cloudsecrets_authority_expiry_timestamp_seconds" ["authority"] "When the first certificate of a private authority expires that endpoints are verified by: a region's of dedicated KMS instances, or a store's own by its digest; seconds since 1970."
     EVENTS "counter" "cloudsecrets_events_total" ["fate"] "Kubernetes events: published, failed or dropped because there were too many."
     OBJECTS "gauge" "cloudsecrets_objects" ["kind", "namespace", "condition", "status", "reason"] "Objects by condition."
-    UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready or Fresh condition is not true; at most 1000 series, gone with the object."
+    UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready, Fresh or Reachable condition is not true; at most 1000 series of a kind, gone with the object."
+    UNHEALTHY_STORES "gauge" "cloudsecrets_unhealthy_object_stores" ["namespace", "name", "store"] "1 for each store, as `KIND/NAMESPACE/NAME`, that an object of `cloudsecrets_object_unhealthy` reads through; at most 4000 series."
     UNDECODABLE "gauge" "cloudsecrets_undecodable_objects" ["kind"] "Objects in the cluster that cannot be decoded and are left alone."
 }
 
@@ -86,23 +90,16 @@ pub struct Metrics {
     events: IntCounterVec,
     objects: IntGaugeVec,
     unhealthy: IntGaugeVec,
+    unhealthy_stores: IntGaugeVec,
     undecodable: IntGaugeVec,
 }
 
-/// What the caches hold at the moment of a scrape.
-pub trait Census: Send + Sync {
-    /// Counts the objects into `objects`.
-    fn count(&self, objects: &mut Counts<'_>);
-}
-
-/// Where a [`Census`] counts to.
-pub struct Counts<'a> {
-    metrics: &'a Metrics,
-    unhealthy_left: usize,
-}
-
-/// The most series of [`UNHEALTHY`].
-const MOST_UNHEALTHY: usize = 1_000;
+/// The kinds that are reconciled.
+const KINDS: [&str; 3] = [
+    "ExternalCloudSecret",
+    "CloudSecretStore",
+    "ClusterCloudSecretStore",
+];
 
 // === impl Metrics ===
 
@@ -142,12 +139,16 @@ impl Metrics {
             events: counters(&registry, EVENTS)?,
             objects: int_gauges(&registry, OBJECTS)?,
             unhealthy: int_gauges(&registry, UNHEALTHY)?,
+            unhealthy_stores: int_gauges(&registry, UNHEALTHY_STORES)?,
             undecodable: int_gauges(&registry, UNDECODABLE)?,
             registry,
         };
         // Shown from the start, so that the first one is seen to be one.
         metrics.fallbacks.with_label_values(&["kms"]);
         metrics.pressure.with_label_values::<&str>(&[]);
+        for kind in KINDS {
+            metrics.reconciles.with_label_values(&[kind, "panicked"]);
+        }
         Ok(metrics)
     }
 
@@ -174,14 +175,12 @@ impl Metrics {
             &self.authorities,
             &self.objects,
             &self.unhealthy,
+            &self.unhealthy_stores,
             &self.undecodable,
         ] {
             gauges.reset();
         }
-        let mut counts = Counts {
-            metrics: self,
-            unhealthy_left: MOST_UNHEALTHY,
-        };
+        let mut counts = Counts::new(self);
         for census in census {
             census.count(&mut counts);
         }
@@ -238,43 +237,6 @@ impl CallObserver for Metrics {
             Notice::ClockOff => &self.clocks,
         };
         counter.with_label_values(&[provider]).inc();
-    }
-}
-
-// === impl Counts ===
-
-impl Counts<'_> {
-    /// Counts one condition of one object.
-    pub fn condition(
-        &mut self,
-        kind: &str,
-        (namespace, name): (&str, &str),
-        condition: &str,
-        status: &str,
-        reason: &str,
-    ) {
-        let metrics = self.metrics;
-        metrics
-            .objects
-            .with_label_values(&[kind, namespace, condition, status, reason])
-            .inc();
-        let healthy = status == "True" || !matches!(condition, "Ready" | "Fresh");
-        if !healthy && self.unhealthy_left > 0 {
-            self.unhealthy_left -= 1;
-            let labels = [kind, namespace, name, condition, reason];
-            metrics.unhealthy.with_label_values(&labels).set(1);
-        }
-    }
-
-    /// Tells when a private authority expires.
-    pub fn authority(&mut self, name: &str, expiry: Timestamp) {
-        let gauge = self.metrics.authorities.with_label_values(&[name]);
-        gauge.set(expiry.as_second());
-    }
-
-    /// Counts an object that cannot be decoded.
-    pub fn undecodable(&mut self, kind: &str) {
-        self.metrics.undecodable.with_label_values(&[kind]).inc();
     }
 }
 
@@ -348,31 +310,5 @@ mod tests {
             documented, expected,
             "docs/metrics.md and src/metrics.rs differ"
         );
-    }
-
-    #[test]
-    fn unhealthy_objects_are_bounded_and_go_with_the_object() {
-        struct Objects(usize);
-        impl Census for Objects {
-            fn count(&self, counts: &mut Counts<'_>) {
-                for i in 0..self.0 {
-                    let place = ("shop", &*format!("o{i}"));
-                    counts.condition("ExternalCloudSecret", place, "Fresh", "False", "Throttled");
-                }
-            }
-        }
-        let metrics = Metrics::new().unwrap();
-        let series = |objects: usize| {
-            let text = metrics
-                .render(true, HubFigures::default(), &[&Objects(objects)])
-                .unwrap();
-            let text = String::from_utf8(text).unwrap();
-            text.lines()
-                .filter(|line| line.starts_with("cloudsecrets_object_unhealthy{"))
-                .count()
-        };
-        assert_eq!(series(5_000), MOST_UNHEALTHY);
-        assert_eq!(series(1), 1);
-        assert_eq!(series(0), 0);
     }
 }

@@ -185,7 +185,7 @@ fn no_file_names_a_place_of_one_machine() {
 #[test]
 fn the_operator_depends_on_no_simulator_and_no_control_plane() {
     let operator = package("external-cloud-secrets");
-    for forbidden in ["cloudsim", "devcluster", "bench"] {
+    for forbidden in ["cloudsim", "devcluster", "bench", "image"] {
         let kinds = dependency_kinds(&operator, forbidden);
         assert!(
             kinds.iter().all(|kind| kind == "dev"),
@@ -216,7 +216,7 @@ fn the_simulator_shares_no_code_with_the_operator_and_not_its_hmac() {
 fn every_crate_forbids_unsafe_code_through_the_workspace() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
-    for member in ["", "bench", "cloudsim", "devcluster"] {
+    for member in ["", "bench", "cloudsim", "devcluster", "image"] {
         let path = root().join(member).join("Cargo.toml");
         let manifest = fs::read_to_string(&path).unwrap();
         let follows = manifest.contains("[lints]\nworkspace = true");

@@ -58,6 +58,9 @@ pub struct RunArgs {
     /// Only these scenarios, and what they stand on.
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     pub scenarios: Vec<Scenario>,
+    /// The operator's program. Default: the one beside this.
+    #[arg(long, value_name = "FILE", conflicts_with = "operator")]
+    pub program: Option<PathBuf>,
     /// Another program to measure, as a shell command. It finds everything in its environment: see docs/scale.md.
     #[arg(long, value_name = "CMD")]
     pub operator: Option<String>,

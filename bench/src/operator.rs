@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -51,15 +51,16 @@ pub struct Operator {
 // === impl Program ===
 
 impl Program {
-    /// The release binary with its budgets lifted, where it has budgets; or `other`.
+    /// The program at `path`, else the release binary, with its budgets lifted, where it has budgets; or `other`.
     ///
     /// # Errors
     /// If the release binary was not built or does not run.
-    pub fn find(other: Option<&str>) -> Result<Self> {
+    pub fn find(path: Option<&Path>, other: Option<&str>) -> Result<Self> {
         if let Some(command) = other {
             return Ok(Self::Other(command.to_owned()));
         }
-        let path = programs::beside_us(OPERATOR)?;
+        let path =
+            path.map_or_else(|| programs::beside_us(OPERATOR), |path| Ok(path.to_owned()))?;
         let help = Command::new(&path).args(["run", "--help"]).output()?;
         let budgets = String::from_utf8_lossy(&help.stdout).contains("--quota-share");
         let mut arguments = vec!["run"];

@@ -1,6 +1,6 @@
 //! The programs beside this one, built with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
 
@@ -24,11 +24,11 @@ pub fn beside_us(name: &str) -> Result<PathBuf> {
     )))
 }
 
-/// The size of the operator's program, in MiB.
+/// The size of the program at `path`, in MiB.
 ///
 /// # Errors
-/// If it was not built.
-pub fn size_mib(name: &str) -> Result<f64> {
-    let bytes = beside_us(name)?.metadata()?.len();
+/// If it is not there.
+pub fn size_mib(path: &Path) -> Result<f64> {
+    let bytes = path.metadata()?.len();
     Ok(crate::stats::number(bytes) / f64::from(1 << 20))
 }

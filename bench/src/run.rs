@@ -8,7 +8,7 @@ use crate::failure::Result;
 use crate::operator::{Operator, Program};
 use crate::population::{Population, Store};
 use crate::procfs;
-use crate::programs::{self, OPERATOR};
+use crate::programs;
 use crate::report::{Idle, Latency, Outage, Report, Restart, Shared, Steady, SteadyOos, SteadySsm};
 use crate::scenario::{self, INTERVAL, INTERVAL_TEXT, INTERVALS, KMS_BATCH, NEVER, SAMPLE, Stage};
 use crate::tell;
@@ -92,7 +92,7 @@ impl Run {
     fn new(args: RunArgs) -> Result<Self> {
         let objects = usize::try_from(args.n).unwrap_or(usize::MAX);
         Ok(Self {
-            program: Program::find(args.operator.as_deref())?,
+            program: Program::find(args.program.as_deref(), args.operator.as_deref())?,
             population: Population::distinct("x", Store::Kms, objects, NEVER),
             newcomers: scenario::newcomers(),
             shared: Population::shared("same", Store::Kms, objects, INTERVAL_TEXT),
@@ -146,7 +146,7 @@ impl Run {
             },
             idle: Idle::default(),
             binary_mib: match self.program {
-                Program::Ours(..) => programs::size_mib(OPERATOR).ok(),
+                Program::Ours(ref path, _) => programs::size_mib(path).ok(),
                 Program::Other(_) => None,
             },
             ..Report::default()

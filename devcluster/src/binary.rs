@@ -68,6 +68,10 @@ pub enum Binary {
     ControllerManager,
     /// The command-line client.
     Kubectl,
+    /// What gives Pods a node.
+    Scheduler,
+    /// What runs Pods on a node.
+    Kubelet,
     /// The package manager, as those who have not moved on have it.
     Helm3,
     /// The package manager.
@@ -84,6 +88,8 @@ impl Binary {
             Self::ApiServer => "kube-apiserver",
             Self::ControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
+            Self::Scheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
             Self::Helm3 | Self::Helm4 => "helm",
         }
     }
@@ -104,6 +110,8 @@ impl Binary {
             Self::ApiServer => "k8s.io/kubernetes/cmd/kube-apiserver",
             Self::ControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Self::Scheduler => "k8s.io/kubernetes/cmd/kube-scheduler",
+            Self::Kubelet => "k8s.io/kubernetes/cmd/kubelet",
             Self::Helm3 => "helm.sh/helm/v3/cmd/helm",
             Self::Helm4 => "helm.sh/helm/v4/cmd/helm",
         }

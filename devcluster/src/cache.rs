@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const WORK: &str = "build-";
+pub(crate) const WORK: &str = "build-";
 const PROGRESS: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
@@ -99,7 +99,7 @@ pub(crate) async fn build(
 }
 
 /// Removes what a build that was killed has left. Only the holder of the lock may.
-fn remove_abandoned(folder: &Path) -> Result<(), Error> {
+pub(crate) fn remove_abandoned(folder: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(folder)
         .map_err(Error::io("read", folder))?
         .flatten()
@@ -155,7 +155,7 @@ async fn compile(go: &Path, binary: Binary, work: &Path, what: &str) -> Result<(
     }
 }
 
-async fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) async fn lock(path: &Path) -> Result<File, Error> {
     let file = File::options()
         .create(true)
         .append(true)

@@ -12,6 +12,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// The name of the one node that a cluster may have.
+pub const NODE: &str = "node";
+
 // RS256, as every real cluster signs its service-account tokens.
 const SERVICE_ACCOUNT_KEY_BITS: usize = 2048;
 
@@ -29,6 +32,9 @@ pub(crate) struct Certificates {
     pub(crate) serving: Pair,
     pub(crate) admin: Pair,
     pub(crate) controller_manager: Pair,
+    pub(crate) scheduler: Pair,
+    /// The kubelet of the node [`NODE`].
+    pub(crate) kubelet: Pair,
     /// The service-account key: public in `certificate`'s place.
     pub(crate) service_account: Pair,
 }
@@ -59,6 +65,8 @@ impl Certificates {
             serving: sign(serving, &ca)?,
             admin: client("admin", Some("system:masters"), &ca)?,
             controller_manager: client("system:kube-controller-manager", None, &ca)?,
+            scheduler: client("system:kube-scheduler", None, &ca)?,
+            kubelet: client(&format!("system:node:{NODE}"), Some("system:nodes"), &ca)?,
             service_account: service_account_key()?,
         })
     }

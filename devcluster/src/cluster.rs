@@ -19,6 +19,9 @@ use tokio::sync::Mutex;
 pub struct Options {
     /// Run kube-controller-manager too: garbage collection, namespace deletion, default service accounts.
     pub controllers: bool,
+    /// Run what Pods need too: the scheduler and the controllers of nodes and Deployments. It implies `controllers`; a kubelet
+    /// joins with [`Cluster::node_kubeconfig`].
+    pub workloads: bool,
     /// Where its files go; without it, in a temporary directory that goes with the cluster.
     pub dir: Option<PathBuf>,
     /// CRDs to install before the controllers start, as YAML text.
@@ -76,7 +79,8 @@ impl Cluster {
     /// Starts a cluster of our own, whatever `USE_EXISTING_CLUSTER` says.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let (environment, root) = environment()?;
-        let programs = Programs::provide(&environment, options.controllers).await?;
+        let programs =
+            Programs::provide(&environment, options.controllers, options.workloads).await?;
 
         let (dir, holder) = directory(options.dir.as_deref())?;
         let certificates = generate().await?;
@@ -186,6 +190,13 @@ impl Cluster {
     /// The administrator's kubeconfig.
     pub fn kubeconfig_path(&self) -> &Path {
         &self.kubeconfig_path
+    }
+
+    /// The kubeconfig of the kubelet of the node [`NODE`](crate::NODE).
+    pub fn node_kubeconfig(&self) -> Result<PathBuf, Error> {
+        let dir = self.kubeconfig_path.parent();
+        let path = dir.map(|dir| dir.join(plane::KUBELET));
+        path.filter(|path| path.is_file()).ok_or(Error::NotOurs)
     }
 
     /// The API server's URL.

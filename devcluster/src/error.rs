@@ -37,6 +37,13 @@ pub enum Error {
     )]
     OldGo,
 
+    /// There is no Prometheus, and Debian's cannot be had.
+    #[error(
+        "no `prometheus` and `promtool` on the PATH, and Debian's package cannot be fetched ({0}): install Prometheus 2.42 or \
+         newer (apt-get install prometheus, or prometheus.io/download)"
+    )]
+    NoPrometheus(String),
+
     /// `go build` failed.
     #[error("cannot build {binary}: {tail}")]
     Build {

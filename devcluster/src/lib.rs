@@ -29,10 +29,12 @@ mod port;
 mod probe;
 mod process;
 mod programs;
+mod prometheus;
 mod report;
 mod writes;
 
 pub use binary::{Binary, KUBERNETES_VERSION};
+pub use certificates::NODE;
 pub use cluster::{Cluster, Options};
 pub use crds::read_yaml_dir;
 pub use error::Error;
@@ -40,7 +42,8 @@ pub use lookup::{Environment, Source};
 pub use namespace::Namespace;
 pub use operator::{OPERATOR, OperatorAccount};
 pub use process::Process;
-pub use programs::{helm, kubectl, prepare};
+pub use programs::{helm, kubectl, kubelet, prepare};
+pub use prometheus::{Prometheus, prometheus};
 pub use writes::{Write, Writes};
 
 use tokio::sync::OnceCell;

@@ -1,6 +1,6 @@
 //! The processes of one control plane: what they are started with, when they are ready, in which order they stop.
 
-use crate::certificates::{Certificates, write_private};
+use crate::certificates::{Certificates, NODE, write_private};
 use crate::error::Error;
 use crate::kubeconfig::{self, Credential};
 use crate::port::Port;
@@ -21,11 +21,20 @@ pub(crate) const ATTEMPTS: usize = 5;
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
     serviceaccount-token-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
 
+// And those that Pods need.
+const WORKLOADS: &str = "deployment-controller,replicaset-controller,node-lifecycle-controller,taint-eviction-controller";
+
+const CONTROLLER_MANAGER: &str = "controller-manager.kubeconfig";
+const SCHEDULER: &str = "scheduler.kubeconfig";
+/// The file for a kubelet.
+pub(crate) const KUBELET: &str = "kubelet.kubeconfig";
+
 /// The running processes of one control plane.
 ///
 /// Fields are dropped, and so killed, in this order: clients before servers.
 #[derive(Debug)]
 pub(crate) struct Plane {
+    scheduler: Option<Process>,
     controller_manager: Option<Process>,
     apiserver: Option<Process>,
     etcd: Option<Process>,
@@ -64,6 +73,7 @@ impl Plane {
         };
         let probe = Probe::new(&certificates.ca)?;
         let mut plane = Self {
+            scheduler: None,
             controller_manager: None,
             apiserver: None,
             etcd: None,
@@ -74,7 +84,7 @@ impl Plane {
             controller_port: None,
             probe,
         };
-        plane.write_controller_kubeconfig(certificates)?;
+        plane.write_kubeconfigs(certificates)?;
         plane.start_etcd(scratch).await?;
         plane.start_apiserver().await?;
         Ok(plane)
@@ -91,6 +101,7 @@ impl Plane {
             ("etcd", &self.etcd),
             ("kube-apiserver", &self.apiserver),
             ("kube-controller-manager", &self.controller_manager),
+            ("kube-scheduler", &self.scheduler),
         ]
         .into_iter()
         .filter_map(|(name, process)| Some((name, process.as_ref()?.id())))
@@ -103,6 +114,7 @@ impl Plane {
             &mut self.etcd,
             &mut self.apiserver,
             &mut self.controller_manager,
+            &mut self.scheduler,
         ]
         .into_iter()
         .flatten()
@@ -181,8 +193,11 @@ impl Plane {
             .await
     }
 
-    /// Starts the controllers, if this control plane has them and they do not run.
+    /// Starts the controllers and the scheduler, where this control plane has them and they do not run.
     pub(crate) async fn start_controllers(&mut self) -> Result<(), Error> {
+        if self.scheduler.is_none() {
+            self.scheduler = self.start_scheduler()?;
+        }
         let Some(program) = self.programs.controller_manager.clone() else {
             return Ok(());
         };
@@ -214,6 +229,22 @@ impl Plane {
         self.start_controllers().await
     }
 
+    /// Starts the scheduler. It listens nowhere, so there is nothing to wait for.
+    fn start_scheduler(&self) -> Result<Option<Process>, Error> {
+        let Some(program) = &self.programs.scheduler else {
+            return Ok(None);
+        };
+        let mut command = Command::new(program);
+        command
+            .arg(format!(
+                "--kubeconfig={}",
+                self.dir.join(SCHEDULER).display()
+            ))
+            .args(["--leader-elect=false", "--secure-port=0"]);
+        let name = "kube-scheduler";
+        Process::start(name, &command, self.log(name), None).map(Some)
+    }
+
     async fn start_controller_manager(
         &self,
         program: &Path,
@@ -222,10 +253,7 @@ impl Plane {
         let file = |name: &str| self.dir.join(name).display().to_string();
         let mut command = Command::new(program);
         command
-            .arg(format!(
-                "--kubeconfig={}",
-                file("controller-manager.kubeconfig")
-            ))
+            .arg(format!("--kubeconfig={}", file(CONTROLLER_MANAGER)))
             .args([
                 "--leader-elect=false",
                 "--use-service-account-credentials",
@@ -239,7 +267,7 @@ impl Plane {
                 file("sa.key")
             ))
             .arg(format!("--root-ca-file={}", file("ca.crt")))
-            .arg(format!("--controllers={CONTROLLERS}"));
+            .arg(format!("--controllers={}", self.controllers()));
         let name = "kube-controller-manager";
         let mut process = Process::start(name, &command, self.log(name), None)?;
         let url = format!("https://127.0.0.1:{}/healthz", port.number());
@@ -247,8 +275,18 @@ impl Plane {
         Ok(process)
     }
 
-    /// Stops the controllers.
+    fn controllers(&self) -> String {
+        match self.programs.scheduler {
+            Some(_) => format!("{CONTROLLERS},{WORKLOADS}"),
+            None => CONTROLLERS.to_owned(),
+        }
+    }
+
+    /// Stops the controllers and the scheduler.
     pub(crate) async fn stop_controllers(&mut self) {
+        if let Some(process) = self.scheduler.take() {
+            process.stop(STOP_PATIENCE).await;
+        }
         if let Some(process) = self.controller_manager.take() {
             process.stop(STOP_PATIENCE).await;
         }
@@ -283,17 +321,28 @@ impl Plane {
         self.dir.join(format!("{name}.log"))
     }
 
-    fn write_controller_kubeconfig(&self, certificates: &Certificates) -> Result<(), Error> {
-        let credential = Credential::Certificate(&certificates.controller_manager);
-        let user = "system:kube-controller-manager";
-        let text = kubeconfig::render(
-            &self.server(),
-            &certificates.ca,
-            user,
-            &credential,
-            "kube-system",
-        )?;
-        write_private(&self.dir.join("controller-manager.kubeconfig"), &text)
+    fn write_kubeconfigs(&self, certificates: &Certificates) -> Result<(), Error> {
+        let kubelet = format!("system:node:{NODE}");
+        for (file, user, pair) in [
+            (
+                CONTROLLER_MANAGER,
+                "system:kube-controller-manager",
+                &certificates.controller_manager,
+            ),
+            (SCHEDULER, "system:kube-scheduler", &certificates.scheduler),
+            (KUBELET, &kubelet, &certificates.kubelet),
+        ] {
+            let credential = Credential::Certificate(pair);
+            let text = kubeconfig::render(
+                &self.server(),
+                &certificates.ca,
+                user,
+                &credential,
+                "kube-system",
+            )?;
+            write_private(&self.dir.join(file), &text)?;
+        }
+        Ok(())
     }
 }
 
@@ -307,6 +356,7 @@ pub(crate) fn clear(dir: &Path) -> Result<(), Error> {
         "etcd.log",
         "kube-apiserver.log",
         "kube-controller-manager.log",
+        "kube-scheduler.log",
         "kubeconfig",
     ] {
         let path = dir.join(name);

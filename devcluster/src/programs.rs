@@ -13,6 +13,7 @@ pub(crate) struct Programs {
     pub(crate) etcd: PathBuf,
     pub(crate) apiserver: PathBuf,
     pub(crate) controller_manager: Option<PathBuf>,
+    pub(crate) scheduler: Option<PathBuf>,
 }
 
 // === impl Programs ===
@@ -22,9 +23,11 @@ impl Programs {
     pub(crate) async fn provide(
         environment: &Environment,
         controllers: bool,
+        workloads: bool,
     ) -> Result<Self, Error> {
         let mut need = vec![Binary::Etcd, Binary::ApiServer];
-        need.extend(controllers.then_some(Binary::ControllerManager));
+        need.extend((controllers || workloads).then_some(Binary::ControllerManager));
+        need.extend(workloads.then_some(Binary::Scheduler));
         let mut paths = provide(environment, &need).await?.into_iter();
         let (Some(etcd), Some(apiserver)) = (paths.next(), paths.next()) else {
             unreachable!("one path for each binary");
@@ -33,6 +36,7 @@ impl Programs {
             etcd,
             apiserver,
             controller_manager: paths.next(),
+            scheduler: paths.next(),
         })
     }
 }
@@ -53,7 +57,7 @@ pub async fn prepare() -> Result<(), Error> {
     let (environment, _) = environment()?;
     match environment.cluster(&[], Path::exists)? {
         source @ Source::Existing { .. } => say(format_args!("{source}")),
-        _ => drop(Programs::provide(&environment, true).await?),
+        _ => drop(Programs::provide(&environment, true, false).await?),
     }
     for binary in [Binary::Helm4, Binary::Helm3] {
         helm(binary).await?;
@@ -68,6 +72,13 @@ pub async fn kubectl() -> Result<PathBuf, Error> {
     }
     let (environment, _) = environment()?;
     let mut paths = provide(&environment, &[Binary::Kubectl]).await?;
+    Ok(paths.swap_remove(0))
+}
+
+/// The kubelet of this version, built into the cache.
+pub async fn kubelet() -> Result<PathBuf, Error> {
+    let (environment, _) = environment()?;
+    let mut paths = provide(&environment, &[Binary::Kubelet]).await?;
     Ok(paths.swap_remove(0))
 }
 

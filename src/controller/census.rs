@@ -1,5 +1,6 @@
 //! Counts the objects in the caches by condition, for metrics.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -9,6 +10,7 @@ use kube_runtime::reflector::Store;
 
 use super::class::Class;
 use super::context::Stores;
+use super::dependency::StoreId;
 use super::objects::Objects;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use crate::metrics::{Census, Counts};
@@ -24,6 +26,10 @@ pub trait Conditioned: Sized {
     fn conditions(&self) -> &[Condition];
     /// Whether the object is this operator's and not that of another class.
     fn is_served(&self, served: &Served) -> bool;
+    /// The stores that it reads through.
+    fn stores(&self) -> BTreeSet<StoreId> {
+        BTreeSet::new()
+    }
 }
 
 /// What is needed to tell whose an object is.
@@ -50,6 +56,11 @@ impl Conditioned for ExternalCloudSecret {
     }
     fn is_served(&self, served: &Served) -> bool {
         served.stores.serve(self, &served.class)
+    }
+    fn stores(&self) -> BTreeSet<StoreId> {
+        let namespace = self.namespace().unwrap_or_default();
+        let stores = self.spec.stores();
+        stores.map(|store| StoreId::of(store, &namespace)).collect()
     }
 }
 
@@ -112,9 +123,21 @@ where
         return;
     }
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let place = (&*namespace, &*name);
+    let mut shown = false;
     for condition in object.conditions() {
         let (type_, status) = (&condition.type_, &condition.status);
-        let place = (&*namespace, &*name);
-        counts.condition(K::KIND, place, type_, status, &condition.reason);
+        shown |= counts.condition(K::KIND, place, type_, status, &condition.reason);
+    }
+    if !shown {
+        return;
+    }
+    for StoreId {
+        kind,
+        namespace,
+        name,
+    } in object.stores()
+    {
+        counts.reads_through(place, &format!("{}/{namespace}/{name}", kind.as_str()));
     }
 }

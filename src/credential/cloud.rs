@@ -38,6 +38,12 @@ pub trait Cloud: fmt::Debug + Send + Sync + 'static {
     /// Whether `endpoint` is a token service of the vendor, whose word can be taken.
     fn is_vendors(&self, endpoint: &Endpoint) -> bool;
 
+    /// The site that `sts` is of, where the cloud has several that share no accounts: a key that one knows
+    /// the other refuses.
+    fn site<'a>(&self, _sts: &'a TokenService) -> Option<&'a str> {
+        None
+    }
+
     /// The operator's own identity: the first source that its environment configures, and no other.
     /// The role of the instance is one where `instance_role` says that it is enabled.
     ///

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{Credentials, IdentityId, Source};
-use crate::digest::DigestKey;
+use crate::digest::{DigestKey, Domain};
 
 /// Material and the [`IdentityId`] it comes to.
 #[derive(Debug)]
@@ -21,6 +21,17 @@ impl Identity {
     pub fn new(source: Source, key: &DigestKey) -> Self {
         let id = IdentityId(source.digest(key));
         Self { id, source }
+    }
+
+    /// The same, where `site` knows nothing of what another site of the cloud knows: what it says of the
+    /// identity holds for it alone.
+    pub fn at(site: Option<&str>, source: Source, key: &DigestKey) -> Self {
+        let alone = Self::new(source, key);
+        let id = site.map_or(alone.id, |site| {
+            let parts = [site.as_bytes(), alone.id.0.as_bytes()];
+            IdentityId(key.digest(Domain::Identity, &parts))
+        });
+        Self { id, ..alone }
     }
 
     /// Its name. Credentials and values are shared only between equal ones.

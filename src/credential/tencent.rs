@@ -81,6 +81,10 @@ impl Cloud for Tencent {
         endpoint::is_vendors_sts(endpoint)
     }
 
+    fn site<'a>(&self, sts: &'a TokenService) -> Option<&'a str> {
+        Some(sts.endpoint.host())
+    }
+
     fn operator(
         &self,
         own: &Environment,

@@ -37,6 +37,8 @@ pub struct CallError {
     request_id: Option<String>,
     /// How long the cloud asks us to wait.
     pub retry_after: Option<Duration>,
+    /// The failure is that of what was asked for: whoever was asked answers.
+    pub of_the_key: bool,
 }
 
 /// What else may be said about a failure: a closed set that only our own code fills, so that no
@@ -119,6 +121,7 @@ impl CallError {
             detail: None,
             request_id: None,
             retry_after: None,
+            of_the_key: false,
         }
     }
 
@@ -141,6 +144,12 @@ impl CallError {
     #[must_use]
     pub fn into_class(self, class: Class) -> Self {
         Self { class, ..self }
+    }
+
+    /// Says whether the failure is that of what was asked for, so that it tells nothing of the endpoint.
+    #[must_use]
+    pub fn with_of_the_key(self, of_the_key: bool) -> Self {
+        Self { of_the_key, ..self }
     }
 
     /// Adds the cloud's request id, by the same rule.

@@ -124,7 +124,7 @@ impl Table {
         sent: Instant,
         now: Now,
     ) {
-        if error.class != Class::Unavailable {
+        if error.class != Class::Unavailable || error.of_the_key {
             self.heard(group, sent, now.at);
         } else if self.unheard(group, batch, &error, sent, now) {
             for row in batch {

@@ -58,8 +58,8 @@ async fn a_real_api_server_takes_every_object() {
         }
     }
     assert_eq!(refused, Vec::<String>::new());
-    // The ServiceMonitor and the PodMonitor of one set.
-    assert_eq!(foreign, 2);
+    // The two monitors and the PrometheusRule of one set.
+    assert_eq!(foreign, 3);
     assert!(tried > 100, "{tried}");
 }
 

@@ -24,7 +24,8 @@ pub struct Setup {
 pub struct Operator {
     child: Child,
     setup: Setup,
-    url: String,
+    /// Where its HTTP server is.
+    pub url: String,
 }
 
 impl Operator {

@@ -134,11 +134,13 @@ async fn metrics_show_every_family_and_count_objects_by_condition() {
     let text = scene.world.metrics().await;
     assert_eq!(
         of_bad(&parse(&text)),
-        2,
-        "one series for Ready and one for Fresh"
+        3,
+        "one series for Ready, one for Fresh, and one for its store"
     );
-    // Nothing was undecodable so far, which has a test of its own, and no private authority was used.
+    // Nothing was undecodable so far, which has a test of its own, no private authority was used and no
+    // clock was off.
     let without_series = [
+        "cloudsecrets_clock_corrections_total",
         "cloudsecrets_undecodable_objects",
         "cloudsecrets_authority_expiry_timestamp_seconds",
     ];
@@ -166,7 +168,7 @@ async fn metrics_show_every_family_and_count_objects_by_condition() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_cannot_be_decoded_is_counted_and_stops_no_other() {
     let world = World::own().await;
-    loosen(&world, "externalcloudsecrets").await;
+    world.loosen("externalcloudsecrets").await;
     let scene = Scene::new(&world, "undecodable").await;
     let mut broken = scene.object("broken", "1h", &[("password", "x")]);
     broken["spec"]["data"] = json!("not a list");
@@ -248,22 +250,6 @@ async fn setup_on(cluster: &Cluster, dir: &TempDir, name: &str) -> Setup {
         env: Vec::new(),
         log: dir.path().join("operator.log"),
     }
-}
-
-/// Makes the API server let in any spec, as if another version of the definitions were installed.
-async fn loosen(world: &World, plural: &str) {
-    let client = world.cluster.client().unwrap();
-    let place = format!(
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.cloudsecrets.dev"
-    );
-    let patch = json!([{
-        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
-        "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
-    }]);
-    let request = http::Request::patch(place)
-        .header("content-type", "application/json-patch+json")
-        .body(serde_json::to_vec(&patch).unwrap());
-    let _: serde_json::Value = client.request(request.unwrap()).await.unwrap();
 }
 
 type Labels = BTreeMap<String, String>;

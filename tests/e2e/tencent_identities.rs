@@ -16,7 +16,7 @@ const PROBED: Duration = Duration::from_secs(50);
 
 /// A scene with the secret `db` and the ServiceAccount `reader`, whose CAM role may read it.
 async fn scene(prefix: &str) -> Scene<'static> {
-    let scene = Scene::new(World::shared().await, prefix).await;
+    let scene = Scene::new(World::ssm().await, prefix).await;
     scene.put_cam_secret("db", &format!("canary-{prefix}"));
     scene.cam_reader("reader", "reader");
     scene
@@ -186,7 +186,7 @@ async fn a_wrong_part_of_a_web_identity_is_named_and_gets_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_belongs_to_another_cloud_is_refused_by_its_field() {
-    let scene = Scene::new(World::shared().await, "tkeforeign").await;
+    let scene = Scene::new(World::ssm().await, "tkeforeign").await;
     let (cam, ram) = (scene.cam_role_arn("reader"), scene.role_arn("reader"));
     let entering = |arn: &str| json!({ "operator": {}, "assumeRole": { "roleArn": arn } });
     let mut ram_by_token = scene.web_identity("reader", "reader");

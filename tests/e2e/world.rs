@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cloudsim::{InstanceOptions, Simulator};
 use devcluster::{Cluster, OperatorAccount, Options};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -231,6 +232,22 @@ impl World {
     /// Everything the running operator has logged.
     pub async fn log(&self) -> String {
         self.operator.lock().await.as_ref().unwrap().log()
+    }
+
+    /// Makes the API server let in any spec, as if another version of the definitions were installed.
+    pub async fn loosen(&self, plural: &str) {
+        let client = self.cluster.client().unwrap();
+        let place = format!(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.cloudsecrets.dev"
+        );
+        let patch = json!([{
+            "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+            "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+        }]);
+        let request = http::Request::patch(place)
+            .header("content-type", "application/json-patch+json")
+            .body(serde_json::to_vec(&patch).unwrap());
+        let _: serde_json::Value = client.request(request.unwrap()).await.unwrap();
     }
 
     /// The operator's metrics.

@@ -34,7 +34,7 @@ impl Resolution<'_, '_> {
             return Ok(None);
         };
         let key = &self.resolver.key;
-        let first = Arc::new(Identity::new(source, key));
+        let first = Arc::new(Identity::at(side.cloud().site(sts), source, key));
         let Some(role) = &self.store.auth().assume_role else {
             return Ok(Some(first));
         };

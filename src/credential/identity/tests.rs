@@ -193,6 +193,22 @@ fn any_difference_makes_another_identity() {
 }
 
 #[test]
+fn a_key_is_another_identity_at_each_site_and_where_there_is_one_site_the_same() {
+    let at = |site| Identity::at(site, access_key("id", "s", None), &key()).id();
+    let alone = Identity::new(access_key("id", "s", None), &key()).id();
+    assert_eq!(at(None), alone);
+    let ids: HashSet<IdentityId> = [at(None), at(Some("sts.a")), at(Some("sts.b"))].into();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(Alibaba.site(&sts()), None);
+    let international = TokenService {
+        endpoint: sts().endpoint,
+        cloud: CloudRef(&Tencent),
+        region: None,
+    };
+    assert!(Tencent.site(&international).is_some());
+}
+
+#[test]
 fn the_account_is_the_roles() {
     let identity = Identity::new(Source::WebIdentity(rrsa()), &key());
     assert_eq!(identity.account(), Some("1"));

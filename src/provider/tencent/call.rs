@@ -217,7 +217,9 @@ fn read<T: DeserializeOwned>(response: &Response, table: Table) -> Result<T, Cal
     let Outcome { error, request_id } = outcome.response;
     let request_id = request_id.as_deref();
     if let Some(Refusal { code }) = error {
-        let error = CallError::new(code::classify(table, &code), &code).with_request_id(request_id);
+        let error = CallError::new(code::classify(table, &code), &code)
+            .with_request_id(request_id)
+            .with_of_the_key(code::is_of_the_key(&code));
         return Err(match code::advice(&code) {
             Some(advice) => error.with_detail(Detail::Fixed(advice)),
             None => error,

@@ -119,6 +119,12 @@ pub const CLOCK: &str = "AuthFailure.SignatureExpire";
 /// The code that says, of whatever was asked, that there is no secret of the name.
 pub const NO_SECRET: &str = "ResourceNotFound.SecretNotExist";
 
+/// Whether `code` is of the secret that was asked for, whatever its class: that the key which encrypts it does
+/// not work says nothing of the service.
+pub fn is_of_the_key(code: &str) -> bool {
+    code == "FailedOperation.AccessKmsError"
+}
+
 /// Whether `code` says that the caller's policy does not allow the action, and nothing of what it was for.
 pub fn is_no_permission(code: &str) -> bool {
     code.starts_with("UnauthorizedOperation") && code != "UnauthorizedOperation.AccessKmsError"

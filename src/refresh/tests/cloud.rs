@@ -14,6 +14,9 @@ use crate::credential::Credentials;
 use crate::provider::{Address, Answer, Capabilities, Fetched, Quota, Rotation};
 use crate::secret_bytes::SecretBytes;
 
+/// The code of a failure that is a key's own.
+pub const KEY_DISABLED: &str = "KeyDisabled";
+
 /// How the cloud treats one key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Script {
@@ -127,7 +130,8 @@ impl Cloud {
         }
         for script in &scripts {
             if let Script::Spoils(class, code) = script {
-                return Err(CallError::new(*class, code));
+                let error = CallError::new(*class, code);
+                return Err(error.with_of_the_key(*code == KEY_DISABLED));
             }
         }
         Ok(scripts

@@ -1,5 +1,6 @@
 //! An endpoint that answers nobody is left alone, and comes back without a stampede.
 
+use super::cloud::KEY_DISABLED;
 use super::world::*;
 use super::*;
 
@@ -44,6 +45,23 @@ async fn an_outage_of_an_hour_costs_less_than_a_call_a_second_and_one_wake_an_ob
     let distinct: std::collections::HashSet<&String> = woken.iter().collect();
     assert_eq!(distinct.len(), 10_000);
     assert!(woken.len() <= 10_010, "{}", woken.len());
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_the_keys_themselves_are_no_outage() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    let origin = world.origin(&cloud);
+    settled(&world, &origin, 50, MINUTE).await;
+    for n in 0..40 {
+        let broken = Script::Spoils(Class::Unavailable, KEY_DISABLED);
+        cloud.set(&format!("k{n}"), broken);
+    }
+    for _ in 0..100 {
+        world.pass(SECOND * 3).await;
+        assert!(world.hub.outage("a.example").is_none());
+    }
     world.hub.check();
 }
 

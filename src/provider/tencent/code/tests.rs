@@ -57,7 +57,7 @@ const SSM_EXAMPLES: &[(&str, Class)] = &[
     ("OperationDenied", Denied),
     ("OperationDenied.AutoRotatedResource", Denied),
     ("FailedOperation", Unavailable),
-    ("FailedOperation.AccessKmsError", Unavailable),
+    ("FailedOperation.AccessKmsError", Unavailable), // Of the secret alone, see `is_of_the_key`.
     ("LimitExceeded", Invalid),
     ("ResourceInUse.SecretExists", Invalid),
     ("ResourceInsufficient", Invalid),
