@@ -219,10 +219,7 @@ impl Base {
             ),
             ("the watch of stores", namespaced.boxed()),
             ("the watch of cluster stores", cluster.boxed()),
-            (
-                "the watch of objects",
-                watch::objects(caches(), writers.objects).boxed(),
-            ),
+            ("the watch of objects", watch::objects(caches()).boxed()),
         ])
     }
 

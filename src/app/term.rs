@@ -88,7 +88,7 @@ impl Running {
             managed: Arc::clone(&base.caches.managed),
             named: Arc::clone(&named),
             namespaces: Arc::clone(&base.caches.namespaces),
-            objects: base.caches.objects.clone(),
+            objects: Arc::clone(&base.caches.objects),
             stores: base.caches.stores.clone(),
             resolver: Resolver {
                 rules: base.rules.clone(),

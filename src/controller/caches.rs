@@ -3,20 +3,20 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use kube::{Client, Resource, ResourceExt};
+use kube_runtime::reflector;
 use kube_runtime::reflector::store::Writer;
-use kube_runtime::reflector::{self, Store};
 
-use super::census::{Cache, Served};
+use super::census::{Cache, KeptObjects, Served};
 use super::class::Class;
 use super::context::{Context, Namespaces, Stores};
 use super::dependency::StoreId;
 use super::managed::ManagedSecrets;
+use super::objects::Objects;
 use super::run::Guarded;
 use super::scope::Scope;
 use super::watch::Filled;
-use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind};
+use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind};
 use crate::metrics::Census;
-use crate::refresh::ObjectKey;
 
 /// The caches, and who is told what changes in them.
 pub struct Caches {
@@ -27,7 +27,7 @@ pub struct Caches {
     /// The class of what this operator serves, and hence counts.
     class: Class,
     /// The objects.
-    pub objects: Store<Guarded<ExternalCloudSecret>>,
+    pub objects: Arc<Objects>,
     /// The stores.
     pub stores: Stores,
     /// The Secrets with our label.
@@ -42,8 +42,6 @@ pub struct Caches {
 
 /// The filling ends of the caches.
 pub struct Writers {
-    /// The objects.
-    pub objects: Writer<Guarded<ExternalCloudSecret>>,
     /// The stores of namespaces.
     pub namespaced: Writer<Guarded<CloudSecretStore>>,
     /// The stores of the cluster.
@@ -56,14 +54,13 @@ impl Caches {
     /// Empty ones of what is behind `client` in `scope`, of which the operator of `class` serves its
     /// own.
     pub fn new(client: Client, scope: Scope, class: Class) -> (Arc<Self>, Writers) {
-        let (objects, objects_writer) = reflector::store();
         let (namespaced, namespaced_writer) = reflector::store();
         let (cluster, cluster_writer) = reflector::store();
         let caches = Self {
             client,
             scope,
             class,
-            objects,
+            objects: Arc::default(),
             stores: Stores {
                 namespaced,
                 cluster,
@@ -74,7 +71,6 @@ impl Caches {
             serving: Mutex::default(),
         };
         let writers = Writers {
-            objects: objects_writer,
             namespaced: namespaced_writer,
             cluster: cluster_writer,
         };
@@ -84,8 +80,8 @@ impl Caches {
     /// From now on `context` is told what changes, and first of all that everything did.
     pub fn serve(&self, context: &Arc<Context>) {
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(context);
-        for object in self.objects.state() {
-            let _ = context.wakers.objects.send(key_of(&*object));
+        for (object, _) in self.objects.all() {
+            let _ = context.wakers.objects.send(object);
         }
         for store in self.stores.namespaced.state() {
             let id = store_id(StoreKind::CloudSecretStore, &*store);
@@ -109,16 +105,11 @@ impl Caches {
         let (stores, class) = (self.stores.clone(), self.class.clone());
         let served = Served { stores, class };
         [
-            Box::new(Cache(self.objects.clone(), served.clone())),
+            Box::new(KeptObjects(Arc::clone(&self.objects), served.clone())),
             Box::new(Cache(self.stores.namespaced.clone(), served.clone())),
             Box::new(Cache(self.stores.cluster.clone(), served)),
         ]
     }
-}
-
-/// The object's key.
-pub fn key_of(object: &impl ResourceExt) -> ObjectKey {
-    ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any())
 }
 
 /// The store's name among stores.

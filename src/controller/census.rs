@@ -1,6 +1,7 @@
 //! Counts the objects in the caches by condition, for metrics.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
@@ -10,8 +11,12 @@ use kube_runtime::reflector::Store;
 use super::class::Class;
 use super::context::Stores;
 use super::dependency::StoreId;
+use super::objects::Objects;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
 use crate::metrics::{Census, Counts};
+
+/// The objects, which are kept packed.
+pub struct KeptObjects(pub Arc<Objects>, pub Served);
 
 /// A kind whose objects have conditions.
 pub trait Conditioned: Sized {
@@ -89,34 +94,50 @@ where
 {
     fn count(&self, counts: &mut Counts<'_>) {
         for object in self.0.state() {
-            let Ok(object) = &object.0 else {
-                // Whose it is cannot be told: the operator without a class tells of it.
-                if !self.1.class.is_named() {
-                    counts.undecodable(K::KIND);
-                }
-                continue;
-            };
-            if !object.is_served(&self.1) {
-                continue;
-            }
-            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-            let place = (&*namespace, &*name);
-            let mut shown = false;
-            for condition in object.conditions() {
-                let (type_, status) = (&condition.type_, &condition.status);
-                shown |= counts.condition(K::KIND, place, type_, status, &condition.reason);
-            }
-            if !shown {
-                continue;
-            }
-            for StoreId {
-                kind,
-                namespace,
-                name,
-            } in object.stores()
-            {
-                counts.reads_through(place, &format!("{}/{namespace}/{name}", kind.as_str()));
-            }
+            count(object.0.as_ref().ok(), &self.1, counts);
         }
+    }
+}
+
+impl Census for KeptObjects {
+    fn count(&self, counts: &mut Counts<'_>) {
+        for (_, kept) in self.0.all() {
+            count(kept.object().as_ref(), &self.1, counts);
+        }
+    }
+}
+
+/// Counts one object of a kind, or one of it that cannot be decoded.
+fn count<K>(object: Option<&K>, served: &Served, counts: &mut Counts<'_>)
+where
+    K: Conditioned + kube::Resource,
+{
+    let Some(object) = object else {
+        // Whose it is cannot be told: the operator without a class tells of it.
+        if !served.class.is_named() {
+            counts.undecodable(K::KIND);
+        }
+        return;
+    };
+    if !object.is_served(served) {
+        return;
+    }
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let place = (&*namespace, &*name);
+    let mut shown = false;
+    for condition in object.conditions() {
+        let (type_, status) = (&condition.type_, &condition.status);
+        shown |= counts.condition(K::KIND, place, type_, status, &condition.reason);
+    }
+    if !shown {
+        return;
+    }
+    for StoreId {
+        kind,
+        namespace,
+        name,
+    } in object.stores()
+    {
+        counts.reads_through(place, &format!("{}/{namespace}/{name}", kind.as_str()));
     }
 }

@@ -17,6 +17,7 @@ use super::event::Events;
 use super::external_cloud_secret::memory::Memories;
 use super::managed::ManagedSecrets;
 use super::named::NamedObjects;
+use super::objects::Objects;
 use super::pressure::Pressure;
 use super::store::resolve::Resolver;
 use super::store::root_key::RootKeys;
@@ -57,7 +58,7 @@ pub struct Context {
     /// Namespace labels.
     pub namespaces: Arc<Namespaces>,
     /// The objects.
-    pub objects: Store<DeserializeGuard<ExternalCloudSecret>>,
+    pub objects: Arc<Objects>,
     /// The stores.
     pub stores: Stores,
     /// From stores to origins.

@@ -12,14 +12,15 @@ use kube_runtime::reflector::{ObjectRef, Store};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::caches::{Caches, key_of, store_id};
+use super::caches::{Caches, store_id};
 use super::context::Context;
 use super::dependency::{Dependent, Named, StoreId};
 use super::external_cloud_secret;
+use super::gate::{Gate, Ticket};
 use super::guard::{self, Outcome, guarded};
 use super::store;
-use super::watch::FIRST;
-use crate::api::{ExternalCloudSecret, StoreKind};
+use super::watch::ALL;
+use crate::api::StoreKind;
 use crate::refresh::ObjectKey;
 
 /// Reconciles of one kind at once. They wait for the API server only, so this bounds the requests
@@ -166,42 +167,57 @@ pub async fn external_cloud_secrets(
     shutdown: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) {
     tokio::select! {
-        () = caches.filled.wait(&FIRST) => {}
+        () = caches.filled.wait(&ALL) => {}
         () = shutdown.clone() => return,
     }
-    let woken = stream::select(receive(woken), receive(hub))
-        .map(|key| ObjectRef::new(&key.name).within(&key.namespace));
-    Controller::for_stream(stream::pending(), caches.objects.clone())
+    let gate = Arc::new(Gate::default());
+    let admitted = gate.admitted(stream::select(receive(woken), receive(hub)));
+    let begun = Arc::clone(&gate);
+    Controller::for_stream(stream::pending(), gate.tickets())
         .with_config(controller::Config::default().concurrency(AT_ONCE))
-        .reconcile_on(woken)
+        .reconcile_on(admitted)
         .graceful_shutdown_on(shutdown)
         .run(
-            |object: Arc<Guarded<ExternalCloudSecret>>, context: Arc<Context>| async move {
-                Ok::<_, std::convert::Infallible>(reconcile_object(&context, &object).await)
+            move |ticket: Arc<Ticket>, context: Arc<Context>| {
+                let key = ObjectKey::new(&ticket.namespace().unwrap_or_default(), &ticket.name_any());
+                begun.begun(&key);
+                async move {
+                    Ok::<_, std::convert::Infallible>(reconcile_object(&context, key).await)
+                }
             },
             |_, _, _| Action::await_change(),
             Arc::clone(&context),
         )
         .for_each(|result| {
-            if let Err(controller::Error::ObjectNotFound(gone)) = result {
-                let namespace = gone.namespace.unwrap_or_default();
-                context.forget(&ObjectKey::new(&namespace, &gone.name));
+            let key = |namespace: Option<String>, name: &str| {
+                ObjectKey::new(&namespace.unwrap_or_default(), name)
+            };
+            match result {
+                Ok((object, action)) => gate.ended(&key(object.namespace, &object.name), &action),
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    // It was to come again by itself, and was woken and done with before.
+                    let object = key(object.namespace, &object.name);
+                    gate.begun(&object);
+                    let _ = context.wakers.objects.send(object);
+                }
+                Err(_) => {}
             }
             std::future::ready(())
         })
         .await;
 }
 
-async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecret>) -> Action {
+async fn reconcile_object(context: &Context, key: ObjectKey) -> Action {
     const KIND: &str = "ExternalCloudSecret";
-    let key = key_of(object);
-    let object = match &object.0 {
-        Ok(object) => object,
+    let Some((key, kept)) = context.objects.get(&key) else {
+        context.forget(&key);
+        return Action::await_change();
+    };
+    let object = match kept.object() {
+        Some(object) => object,
         // Whose it is cannot be told.
-        Err(_) if context.resolver.rules.class.is_named() => return Action::await_change(),
-        Err(invalid) => {
-            // The error's text may quote the object, which may hold anything.
-            let _ = invalid;
+        None if context.resolver.rules.class.is_named() => return Action::await_change(),
+        None => {
             tracing::warn!(object = %key, "object cannot be decoded and is left alone");
             context.metrics.reconciled(KIND, "undecodable");
             return Action::await_change();
@@ -209,7 +225,7 @@ async fn reconcile_object(context: &Context, object: &Guarded<ExternalCloudSecre
     };
     let outcome = guarded(
         &context.pressure,
-        external_cloud_secret::reconcile::reconcile(context, object),
+        external_cloud_secret::reconcile::reconcile(context, &key, &object),
     )
     .await;
     context.metrics.reconciled(KIND, outcome.as_str());

@@ -10,22 +10,20 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Resource, ResourceExt};
 use kube_runtime::WatchStreamExt;
-use kube_runtime::reflector::ObjectRef;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::caches::{Caches, key_of, store_id};
+use super::caches::{Caches, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
 use super::named::WATCH_SECONDS;
+use super::objects::{Arrived, prune};
 use super::run::Guarded;
 use super::scope::{self, Events};
-use crate::api::{
-    CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret, StoreKind, names,
-};
+use crate::api::{CloudSecretStore, ClusterCloudSecretStore, StoreKind, names};
 use crate::refresh::ObjectKey;
 
 /// How often what nobody needs any more is let go.
@@ -68,9 +66,7 @@ impl Default for Filled {
     }
 }
 
-/// What has to be filled before objects are reconciled.
-pub const FIRST: [&str; 4] = ["secrets", "namespaces", "stores", "cluster stores"];
-/// What has to be filled before the operator is ready.
+/// What has to be filled before the operator is ready, and before objects are reconciled.
 pub const ALL: [&str; 5] = [
     "secrets",
     "namespaces",
@@ -194,28 +190,15 @@ async fn follow_stores<K>(
 }
 
 /// Watches the objects.
-pub async fn objects(caches: Arc<Caches>, writer: Writer<Guarded<ExternalCloudSecret>>) {
-    let watched = caches.scope.watch(&caches.client, &config());
-    let mut changes = Changes::default();
-    let events = pruned(watched).reflect(writer);
-    let version = |object: &Guarded<ExternalCloudSecret>| {
-        let meta = object.meta();
-        let asked = object.annotations().get(names::REFRESH_ANNOTATION);
-        fingerprint(&(&meta.uid, meta.generation, asked, &meta.finalizers))
-    };
+pub async fn objects(caches: Arc<Caches>) {
+    let events: Events<Arrived> = caches.scope.watch(&caches.client, &config());
     follow(events, "external cloud secrets", &caches.filled, |event| {
-        let changed = changes.observe(event, key_of, version);
+        let changed = caches.objects.observe(event);
         let Some(context) = caches.context() else {
             return;
         };
-        if let Event::Apply(object) = event
-            && let Some(version) = object.resource_version()
-        {
-            context.memories.shown(&key_of(object), &version);
-        }
         for object in changed {
-            let place = ObjectRef::new(&object.name).within(&object.namespace);
-            if caches.objects.get(&place).is_none() {
+            if caches.objects.get(&object).is_none() {
                 // A reconcile that runs now may note the object again; the one after it finds nothing
                 // and forgets it for good.
                 context.forget(&object);
@@ -241,7 +224,6 @@ pub async fn named(context: Arc<Context>, mut changed: mpsc::UnboundedReceiver<N
                     |named: &Named| context.dependencies.has(&Dependency::Named(named.clone()));
                 context.named.retain(needed);
                 context.credentials.retain(&context.hub.identities());
-                context.memories.sweep();
                 let now = Instant::now();
                 context.refreshes.sweep(now);
                 context.cluster_refreshes.sweep(now);
@@ -278,18 +260,14 @@ fn unmanaged<K: Resource + Clone>(
     events.modify(|object| object.managed_fields_mut().clear())
 }
 
-/// Keeps what nobody reads out of the caches: most of an object's memory is its metadata.
+/// Keeps what nobody reads out of the caches.
 fn pruned<K>(
     events: impl Stream<Item = watcher::Result<Event<Guarded<K>>>>,
 ) -> impl Stream<Item = watcher::Result<Event<Guarded<K>>>>
 where
     K: Resource<DynamicType = ()> + Clone,
 {
-    unmanaged(events).modify(|object| {
-        object
-            .annotations_mut()
-            .retain(|name, _| name.starts_with(names::PREFIX));
-    })
+    events.modify(prune)
 }
 
 pub(super) fn watch_failed(what: &'static str, error: &watcher::Error) {

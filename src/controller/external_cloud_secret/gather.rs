@@ -65,14 +65,14 @@ enum EntryError {
 /// When the API server cannot be asked.
 pub async fn gather(
     context: &Context,
+    key: &ObjectKey,
     object: &ExternalCloudSecret,
     status: &ExternalCloudSecretStatus,
     blocked: bool,
 ) -> Result<Option<Gathered>, Unasked> {
     let namespace = object.namespace().unwrap_or_default();
-    let key = ObjectKey::new(&namespace, &object.name_any());
     let target = key.beside(&object.target_name());
-    let mut notes = Notes::of(&context.dependencies, Dependent::Object(key));
+    let mut notes = Notes::of(&context.dependencies, Dependent::Object(key.clone()));
     for store in object.spec.stores() {
         notes.note(Dependency::Store(StoreId::of(store, &namespace)));
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::forced::Forced;
-use crate::api::ExternalCloudSecretStatus;
 use crate::backoff::doubling;
 use crate::controller::guard;
 use crate::refresh::ObjectKey;
@@ -45,24 +44,11 @@ pub struct Memory {
     pub forced: Option<Box<Forced>>,
     /// Reconciles that failed in a row.
     pub failures: u32,
-    /// The last status written, until the watch shows it.
-    pub status: Option<Box<WrittenStatus>>,
-    /// The newest version of the object that the cache has shown.
-    shown: u64,
     /// The turn for a look at the Secret.
     pub look_at: Option<Instant>,
     repairs: u32,
     last_repair: Option<Instant>,
     refusals: u32,
-}
-
-/// A status that the cache may not show yet.
-#[derive(Debug, Clone)]
-pub struct WrittenStatus {
-    /// The object's version that the write made.
-    pub version: String,
-    /// What was written.
-    pub status: ExternalCloudSecretStatus,
 }
 
 /// The memories of all objects.
@@ -109,24 +95,6 @@ impl Memory {
     }
 }
 
-// === impl WrittenStatus ===
-
-impl WrittenStatus {
-    /// Whether a cache that holds `version` of the object shows this status, or a later one.
-    /// Resource versions of one resource are numbers that grow (KEP-5504).
-    pub fn is_shown_by(&self, version: &str) -> bool {
-        let (shown, written) = (version.parse::<u64>(), self.version.parse::<u64>());
-        matches!((shown, written), (Ok(shown), Ok(written)) if shown >= written)
-            || version == self.version
-    }
-
-    fn was_shown(&self, newest: u64) -> bool {
-        self.version
-            .parse::<u64>()
-            .is_ok_and(|written| newest >= written)
-    }
-}
-
 // === impl Memories ===
 
 impl Memories {
@@ -147,30 +115,8 @@ impl Memories {
     pub fn keep(&self, object: &ObjectKey, memory: Memory) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get_mut(object).filter(|known| known.uid == memory.uid) {
-            let (failures, shown) = (known.failures, known.shown);
-            **known = Memory {
-                failures,
-                shown,
-                ..memory
-            };
-        }
-    }
-
-    /// Notes that the cache shows `version` of `object`.
-    pub fn shown(&self, object: &ObjectKey, version: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(memory), Ok(version)) = (all.get_mut(object), version.parse()) {
-            memory.shown = version;
-        }
-    }
-
-    /// Lets go of statuses that the cache shows by now. This is not done the moment it does, for a
-    /// reconcile may still work on what the cache showed before.
-    pub fn sweep(&self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for memory in all.values_mut() {
-            let shown = memory.shown;
-            memory.status.take_if(|written| written.was_shown(shown));
+            let failures = known.failures;
+            **known = Memory { failures, ..memory };
         }
     }
 

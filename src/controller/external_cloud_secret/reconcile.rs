@@ -67,44 +67,35 @@ impl Ended {
     }
 }
 
-/// Reconciles `object`.
+/// Reconciles `object`, which is `key`.
 ///
 /// # Errors
 /// What failed and passes; the caller tries again.
-pub async fn reconcile(context: &Context, object: &ExternalCloudSecret) -> Result<Ended, Failed> {
-    let key = ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any());
+pub async fn reconcile(
+    context: &Context,
+    key: &ObjectKey,
+    object: &ExternalCloudSecret,
+) -> Result<Ended, Failed> {
     let uid = object.uid().unwrap_or_default();
     if object.metadata.deletion_timestamp.is_some() {
-        context.hub.unsubscribe(&key);
+        context.hub.unsubscribe(key);
         return Ok(Ended::Done);
     }
-    let mut memory = context.memories.with(&key, &uid, |memory| memory.clone());
-    let status = latest_status(object, &mut memory);
-    let gathered = gather(context, object, &status, memory.blocked).await?;
+    let mut memory = context.memories.with(key, &uid, |memory| memory.clone());
+    let status = object.status.clone().unwrap_or_default();
+    let gathered = gather(context, key, object, &status, memory.blocked).await?;
     let Some(gathered) = gathered else {
         // What this process knows of it goes stale while another operator serves it.
-        context.hub.unsubscribe(&key);
-        context.memories.forget(&key);
+        context.hub.unsubscribe(key);
+        context.memories.forget(key);
         return Ok(Ended::Done);
     };
     if gathered.secret.is_none() {
         memory.blocked = false;
     }
-    let ended = settle(context, object, &key, &status, gathered, &mut memory).await;
-    context.memories.keep(&key, memory);
+    let ended = settle(context, object, key, &status, gathered, &mut memory).await;
+    context.memories.keep(key, memory);
     ended
-}
-
-/// The status in the cache, or the one that was written and the cache does not show yet.
-fn latest_status(object: &ExternalCloudSecret, memory: &mut Memory) -> ExternalCloudSecretStatus {
-    let version = object.resource_version().unwrap_or_default();
-    match &memory.status {
-        Some(written) if !written.is_shown_by(&version) => written.status.clone(),
-        _ => {
-            memory.status = None;
-            object.status.clone().unwrap_or_default()
-        }
-    }
 }
 
 async fn settle(

@@ -4,7 +4,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 
-use super::memory::{Memory, WrittenStatus};
+use super::memory::Memory;
 use super::place::EntryPlace;
 use super::plan::{Facts, Standing};
 use super::reconcile::{Failed, request};
@@ -21,7 +21,7 @@ pub(super) async fn report(
     facts: &Facts<'_>,
     places: &[EntryPlace],
     round: Round,
-    memory: &mut Memory,
+    memory: &Memory,
 ) -> Result<(), Failed> {
     let object = facts.object;
     let settled = round.standing == Standing::Settled;
@@ -43,9 +43,7 @@ pub(super) async fn report(
     }
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<ExternalCloudSecret> = Api::namespaced(context.client.clone(), &namespace);
-    let version = memory.status.as_ref().map(|written| &written.version);
-    let version = version.cloned().or_else(|| object.resource_version());
-    let mut written = patch(&api, facts, &next, version).await;
+    let mut written = patch(&api, facts, &next, object.resource_version()).await;
     if is_conflict(&written) {
         // Where only something else about the object changed, the status is still what it was.
         let now = api.get_opt(&object.name_any()).await;
@@ -68,11 +66,7 @@ pub(super) async fn report(
         Err(error) => return Err(request("writing the status", &error)),
     };
     announce(context, object, facts.status, &next);
-    let version = written.resource_version().unwrap_or_default();
-    memory.status = Some(Box::new(WrittenStatus {
-        version,
-        status: next,
-    }));
+    context.objects.wrote(written);
     Ok(())
 }
 

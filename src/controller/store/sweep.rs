@@ -9,9 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt;
 use kube::ResourceExt;
-use kube_runtime::reflector::ObjectRef;
 use tokio::time::Instant;
 
 use super::view::AnyStore;
@@ -164,17 +162,16 @@ pub(super) fn advance(
         return (Some(request.into_owned()), None);
     }
     // As long as the objects are not listed, it is not known who reads.
-    if context.objects.wait_until_ready().now_or_never().is_none() {
+    if !context.objects.are_complete() {
         return (handled, Some(PACE));
     }
     if !context.sweeps.is_under_way(&id) {
         context.sweeps.begin(&id, &request, readers(context, &id));
     }
     let still_reads = |key: &ObjectKey| {
-        let place = ObjectRef::new(&key.name).within(&key.namespace);
-        let object = context.objects.get(&place);
-        let object = object.as_ref().and_then(|object| object.0.as_ref().ok());
-        object.is_some_and(|object| reads(object, &id))
+        let kept = context.objects.get(key);
+        let object = kept.and_then(|(_, kept)| kept.object());
+        object.is_some_and(|object| reads(&object, &id))
     };
     let now = Instant::now();
     // What tenants ask for by themselves takes no turn of what is asked for all of them.
@@ -201,12 +198,16 @@ pub(super) fn advance(
 
 /// The objects that read through the store `id`.
 fn readers(context: &Context, id: &StoreId) -> BTreeSet<ObjectKey> {
-    let objects = context.objects.state();
-    let objects = objects.iter().filter_map(|object| object.0.as_ref().ok());
+    let near = |key: &ObjectKey| match id.kind {
+        StoreKind::CloudSecretStore => *key.namespace == *id.namespace,
+        StoreKind::ClusterCloudSecretStore => true,
+    };
+    let is_reader = |object: &ExternalCloudSecret| reads(object, id) && context.serves(object);
+    let objects = context.objects.all().into_iter();
     objects
-        .filter(|object| reads(object, id))
-        .filter(|object| context.serves(object))
-        .map(|object| ObjectKey::new(&object.namespace().unwrap_or_default(), &object.name_any()))
+        .filter(|(key, _)| near(key))
+        .filter(|(_, kept)| kept.object().as_ref().is_some_and(is_reader))
+        .map(|(key, _)| key)
         .collect()
 }
 
