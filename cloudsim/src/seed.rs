@@ -198,7 +198,8 @@ impl Seed {
     /// Reads a seed.
     pub fn from_yaml(text: &str) -> Result<Self, SeedError> {
         // The parser's own rendering quotes the text around the mistake, which may be a value.
-        let options = serde_saphyr::options! { with_snippet: false };
+        // Whoever starts the simulator says what is in it: a seed may be of any size.
+        let options = serde_saphyr::options! { with_snippet: false, budget: None };
         let seed: Self = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| SeedError::Syntax(error.to_string()))?;
         seed.check()?;

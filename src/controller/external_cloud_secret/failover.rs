@@ -115,7 +115,7 @@ impl Asked {
         }
         let (i, region, error) = self.stood_in.iter().min_by_key(|(i, ..)| *i)?;
         let entry = facts.object.spec.data.get(*i)?;
-        let problem = Problem::read(&entry.secret_key, &entry.remote_ref.key, error);
+        let problem = Problem::read(&entry.secret_key, &entry.remote_ref, error);
         round.standing = Standing::Failed(problem.with_stand_in(region));
         let mut places = facts.places.to_vec();
         for (i, region, _) in &self.stood_in {

@@ -239,7 +239,7 @@ impl Facts<'_> {
     ) -> Option<Problem> {
         let entries = self.object.spec.data.iter().zip(errors);
         let read = |(i, (entry, error)): (usize, (&DataEntry, Option<&Arc<CallError>>))| {
-            let problem = Problem::read(&entry.secret_key, &entry.remote_ref.key, error?);
+            let problem = Problem::read(&entry.secret_key, &entry.remote_ref, error?);
             Some(match self.stand_in(i) {
                 Some(region) => problem.with_stand_in(region),
                 None => problem,

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::Reason;
+use crate::api::{Reason, RemoteRef};
 use crate::provider::{CallError, Class, Detail};
 
 /// A failure, said so that the user can act on it. The message never holds a value, and stays the
@@ -26,12 +26,19 @@ impl Problem {
         }
     }
 
-    /// A failed read of `key` for the entry `secret_key`.
-    pub fn read(secret_key: &str, key: &str, error: &CallError) -> Self {
+    /// A failed read of `asked` for the entry `secret_key`. Where something is not there, it may be the version or the
+    /// stage that is not.
+    pub fn read(secret_key: &str, asked: &RemoteRef, error: &CallError) -> Self {
+        let mut what = asked.key.clone();
+        if error.class == Class::NotFound {
+            for (word, named) in [("version", &asked.version), ("stage", &asked.stage)] {
+                what.extend(named.iter().map(|named| format!(", {word} {named}")));
+            }
+        }
         let reason = reason_of(error.class);
         Self::new(
             reason,
-            format!("data[{secret_key}] ({key}): {error}{}", advice(error)),
+            format!("data[{secret_key}] ({what}): {error}{}", advice(error)),
         )
     }
 
@@ -116,6 +123,39 @@ mod tests {
     use super::*;
     use crate::provider::Name;
 
+    fn asked(key: &str) -> RemoteRef {
+        RemoteRef {
+            key: key.to_owned(),
+            version: None,
+            stage: None,
+            property: None,
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_as_it_was_asked_for() {
+        let said = |class, of: &RemoteRef| {
+            let message = Problem::read("v", of, &CallError::new(class, "Code")).message;
+            message.split(": ").next().map(str::to_owned)
+        };
+        let version = RemoteRef {
+            version: Some("canary-7".to_owned()),
+            ..asked("k")
+        };
+        let stage = RemoteRef {
+            stage: Some("CanaryStage".to_owned()),
+            ..asked("k")
+        };
+        for (class, of, expected) in [
+            (Class::NotFound, &version, "data[v] (k, version canary-7)"),
+            (Class::NotFound, &stage, "data[v] (k, stage CanaryStage)"),
+            (Class::NotFound, &asked("k"), "data[v] (k)"),
+            (Class::Denied, &version, "data[v] (k)"),
+        ] {
+            assert_eq!(said(class, of).as_deref(), Some(expected));
+        }
+    }
+
     #[test]
     fn an_error_that_says_what_to_do_is_not_given_other_advice() {
         let host = || Name::new("sts.cn-hangzou.aliyuncs.com");
@@ -168,7 +208,7 @@ mod tests {
                 Some(detail) => error.with_detail(detail),
                 None => error,
             };
-            let message = Problem::read("v", "k", &error).message;
+            let message = Problem::read("v", &asked("k"), &error).message;
             assert_eq!(message, format!("data[v] (k): Code{expected}"));
         }
     }
@@ -176,7 +216,7 @@ mod tests {
     #[test]
     fn a_failed_read_names_the_entry_the_code_and_the_request() {
         let error = CallError::new(Class::Denied, "NoPermission").with_request_id(Some("R-1"));
-        let problem = Problem::read("password", "/shop/db", &error);
+        let problem = Problem::read("password", &asked("/shop/db"), &error);
         assert_eq!(problem.reason, Reason::AccessDenied);
         assert_eq!(
             problem.message,
