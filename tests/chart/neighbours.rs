@@ -16,7 +16,7 @@ const EXAMPLES: [&str; 4] = ["rrsa", "kms", "ssm", "two-clouds"];
 /// The namespaces of the examples, and the ServiceAccounts in them, which have the same names.
 const ACCOUNTS: [&str; 4] = ["shop", "pay", "ledger", "till"];
 
-/// What the examples let the operator do.
+/// The Roles and `RoleBindings` of the examples.
 async fn permissions(kubectl: &Kubectl) -> Vec<Value> {
     let mut found = Vec::new();
     for example in EXAMPLES {
