@@ -120,25 +120,25 @@ fn one_call_an_interval(scene: &Scene<'_>) -> Result<(), String> {
     Err(format!("calls {intervals:?} ms apart"))
 }
 
-/// Cuts calls into intervals where there is a pause, so that no call can be counted to the wrong
-/// one: each begins with the call that asks for the same name.
+/// Cuts calls into full intervals in the middle of the longest pause, which comes at the same time in
+/// each, so that neither lateness nor two calls that change places count a call to the wrong one.
 fn intervals(calls: &[Call]) -> Vec<&[Call]> {
     let length = jiff::SignedDuration::from_secs(SECONDS.cast_signed());
     let first = calls[0].at;
     let pause = |pair: &&[Call]| pair[1].at.duration_since(pair[0].at);
     let in_first = |pair: &&[Call]| pair[1].at.duration_since(first) < length;
-    let widest = calls
-        .windows(2)
-        .filter(in_first)
-        .max_by_key(pause)
-        .map_or(&calls[0], |pair| &pair[1]);
-    let name = &widest.names[0];
-    let starts: Vec<usize> = (0..calls.len())
-        .filter(|at| calls[*at].at >= widest.at && calls[*at].names.contains(name))
-        .collect();
-    starts
-        .windows(2)
-        .map(|pair| &calls[pair[0]..pair[1]])
+    let longest = calls.windows(2).filter(in_first).max_by_key(pause).unwrap();
+    let cut = longest[0].at + pause(&longest) / 2;
+    let number = |call: &Call| {
+        call.at
+            .duration_since(cut)
+            .as_nanos()
+            .div_euclid(length.as_nanos())
+    };
+    let last = number(&calls[calls.len() - 1]);
+    calls
+        .chunk_by(|one, next| number(one) == number(next))
+        .filter(|chunk| (0..last).contains(&number(&chunk[0])))
         .collect()
 }
 
