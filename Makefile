@@ -32,7 +32,7 @@ test: rust ## Everything that must pass
 	$(TARGET)/debug/devcluster prepare
 	@CARGO=$(CARGO) exec tests/run
 
-check: rust lints deny ## Format, lints, generated files, dependencies, documentation
+check: rust lints deny ## Format, lints, generated files, links, dependencies, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(BUILD) --bin external-cloud-secrets
@@ -42,7 +42,9 @@ check: rust lints deny ## Format, lints, generated files, dependencies, document
 	@echo "docs/api.md must be what they say:"
 	@$(TARGET)/debug/examples/api-reference | diff docs/api.md - && echo "it is" || { echo "it is not: run make crds"; exit 1; }
 	@echo "the chart's README must be what its values say:"
-	$(CARGO) test --workspace --test chart -- readme:: generated:: schema::the_schema
+	@CARGO=$(CARGO) tests/named chart readme:: generated:: schema::the_schema
+	@echo "no link may lead nowhere:"
+	@CARGO=$(CARGO) tests/named docs links::
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 
@@ -74,7 +76,7 @@ chart: rust ## Package the chart into target/chart/
 
 chart-files: rust ## Write the chart's table of values and tests/chart/golden/ anew
 	rm -f tests/chart/golden/*.yaml
-	WRITE=1 $(CARGO) test --workspace --test chart -- readme:: golden::
+	@CARGO=$(CARGO) WRITE=1 tests/named chart readme:: golden::
 
 image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 image: rust musl ## Build the container image as an OCI archive, without a container engine; ARCH=arm64 for the other processor

@@ -17,6 +17,10 @@ mod suite;
 mod tencent_identity;
 mod tencent_machine;
 
+#[allow(dead_code, reason = "more than is used here")]
+#[path = "../pages/mod.rs"]
+mod pages;
+
 /// Makes one test of each rule of the suite for a subject.
 macro_rules! conformance {
     ($start:path: $($rule:ident)*) => {

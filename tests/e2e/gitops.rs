@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use self::judge::Judge;
 use super::cloud::Service;
 use super::kubectl::Kubectl;
-use super::page::Page;
+use super::pages::Page;
 use super::road::Road;
 use super::scene::Scene;
 use super::snapshot::NEVER;
@@ -161,7 +161,7 @@ async fn the_health_checks_are_merged_into_what_argo_cd_has_already() {
     let url = "--from-literal=url=https://argocd.example.com";
     let create = ["-n", "argocd", "create", "configmap", "argocd-cm", url];
     kubectl.print(&create).await;
-    for script in Page::read("gitops.md").commands("Argo CD") {
+    for script in Page::read("docs/gitops.md").commands("Argo CD") {
         kubectl.run_here(script).await;
     }
     let merged = kubectl

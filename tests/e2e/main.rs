@@ -38,7 +38,6 @@ mod narrow;
 mod operator;
 mod outage;
 mod ownership;
-mod page;
 mod pair;
 mod pressure;
 mod proxy;
@@ -68,3 +67,7 @@ mod upgrade;
 mod user;
 mod wait;
 mod world;
+
+#[allow(dead_code, reason = "more than is used here")]
+#[path = "../pages/mod.rs"]
+mod pages;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::kubectl::Kubectl;
+use super::pages::{self, Page, repository};
 use super::world::World;
 
 /// How `kubectl apply` is told to go about it.
@@ -24,8 +25,7 @@ const SERVER_SIDE: Way = Way(&["--server-side"]);
 
 /// The folders of examples.
 fn examples() -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let entries = fs::read_dir(root.join("examples")).unwrap();
+    let entries = fs::read_dir(repository().join("examples")).unwrap();
     let folders = entries.map(|entry| entry.unwrap().path());
     let folders = folders.filter(|path| path.is_dir());
     let named = |path: PathBuf| format!("examples/{}", path.file_name().unwrap().display());
@@ -34,21 +34,11 @@ fn examples() -> Vec<String> {
 
 /// The manifests of the pages for users, and of the files that they apply from elsewhere.
 fn manifests() -> Vec<Value> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |path: PathBuf| fs::read_to_string(path).unwrap();
-    let docs = fs::read_dir(root.join("docs")).unwrap();
-    let mut pages: Vec<PathBuf> = docs.map(|entry| entry.unwrap().path()).collect();
-    pages.retain(|path| path.extension().is_some_and(|e| e == "md"));
-    pages.push(root.join("README.md"));
-    let mut yaml = vec![read(root.join("contrib/argocd/argocd-cm.yaml"))];
-    for text in pages.into_iter().map(read) {
-        let blocks = text.split("```yaml\n").skip(1);
-        yaml.extend(blocks.map(|block| block.split("```").next().unwrap().to_owned()));
-    }
-    let parsed = yaml
-        .iter()
-        .flat_map(|yaml| serde_saphyr::from_multiple(yaml).unwrap());
-    parsed.collect()
+    let mut manifests: Vec<Value> = pages::all().iter().flat_map(Page::manifests).collect();
+    let argo = repository().join("contrib/argocd/argocd-cm.yaml");
+    let text = fs::read_to_string(argo).unwrap();
+    manifests.extend(serde_saphyr::from_multiple::<Value>(&text).unwrap());
+    manifests
 }
 
 /// As few lists of manifests as there can be, none of which names one object twice.
@@ -213,10 +203,9 @@ async fn cloud(cluster: &Cluster) -> Simulator {
 
 /// The examples as files, of which the stores alone are changed: they read the simulated cloud.
 fn files(dir: &Path, cloud: &Simulator) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     for folder in examples() {
-        let text = devcluster::read_yaml_dir(&root.join(&folder)).unwrap();
+        let text = devcluster::read_yaml_dir(&repository().join(&folder)).unwrap();
         let mut items = serde_saphyr::from_multiple::<Value>(&text).unwrap();
         for item in &mut items {
             if item["spec"]["auth"].is_object() {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::interruption::{start, stop};
 use super::kubectl::Kubectl;
-use super::page::Page;
+use super::pages::Page;
 use super::scene::Scene;
 use super::snapshot::{NEVER, annotation, texts};
 use super::wait::{SOON, until};
@@ -50,7 +50,7 @@ async fn whatever_a_backup_holds_comes_back_as_the_page_says() {
     let world = World::own().await;
     let scene = settled(&world, "backup").await;
     let kubectl = Kubectl::of(&world.cluster).await;
-    let page = Page::read("backup.md");
+    let page = Page::read("docs/backup.md");
     let commands = page.commands("With kubectl");
     let [backup, restore, wait, ownerless] = commands[..] else {
         panic!("{commands:?}")
@@ -176,7 +176,7 @@ async fn after_a_snapshot_of_etcd_everything_is_read_again_at_once() {
         .print(&["-n", name, "create", "deployment", name, "--image=none"])
         .await;
     let calls = NAMES.map(|name| scene.calls(name));
-    let page = Page::read("backup.md");
+    let page = Page::read("docs/backup.md");
     for script in page.commands("After a snapshot of etcd was restored") {
         kubectl.run_here(script).await;
     }

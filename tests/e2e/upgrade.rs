@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::cloud::Service;
 use super::interruption::{start, stop};
 use super::kubectl::Kubectl;
-use super::page::Page;
+use super::pages::Page;
 use super::scene::Scene;
 use super::snapshot::NEVER;
 use super::world::World;
@@ -301,7 +301,7 @@ async fn take_over(dir: &Path) {
 
     start(&world, setup).await;
     run_until_it_acts(&scene, "later-1").await;
-    for script in Page::read("upgrades.md").commands("Definitions first") {
+    for script in Page::read("docs/upgrades.md").commands("Definitions first") {
         kubectl.run_here(script).await;
     }
     world.restart_operator().await;

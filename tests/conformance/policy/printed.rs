@@ -1,41 +1,24 @@
 //! What the pages print, and what is left of a policy without one of its parts.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-const FENCE: &str = "```json\n";
+use crate::pages::{self, Page};
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All pages that print JSON.
+/// All pages that print policies.
 pub fn pages() -> BTreeSet<String> {
-    let root = repository();
-    let mut found = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
-    for folder in ["docs", "docs/decisions"] {
-        let entries = fs::read_dir(root.join(folder)).unwrap();
-        found.extend(entries.map(|entry| entry.unwrap().path()));
-    }
-    let prints = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| extension == "md")
-            && fs::read_to_string(path).unwrap().contains(FENCE)
-    };
-    let name = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
-    found.iter().filter(|path| prints(path)).map(name).collect()
+    let pages = pages::all().into_iter().map(|page| page.path);
+    pages.filter(|page| !all(page).is_empty()).collect()
 }
 
-/// The JSON that a page prints, in its order.
+/// The policies that a page prints, in its order.
 pub fn all(page: &str) -> Vec<Value> {
-    let text = fs::read_to_string(repository().join(page)).unwrap();
-    let blocks = text.split(FENCE).skip(1);
-    let blocks = blocks.map(|block| block.split("```").next().unwrap());
-    blocks
-        .map(|json| serde_json::from_str(json).unwrap())
-        .collect()
+    let page = Page::read(page);
+    let json = page.printed("json").into_iter();
+    let documents = json.map(|json| serde_json::from_str::<Value>(json).unwrap());
+    let is_policy = |document: &Value| is_cam(document) || document.get("Statement").is_some();
+    documents.filter(is_policy).collect()
 }
 
 /// The JSON that a page prints. There must be exactly as much as the test has names for.
