@@ -22,10 +22,10 @@ POD := $(CARGO) test -q --workspace --test pod --
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13
 
-demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everything running
-	$(CARGO) build --release --bin external-cloud-secrets
+demo: rust ## Show the operator at work on this machine; KEEP=1 leaves everything running, PROGRAM=FILE is an operator that is there
+	$(if $(PROGRAM),,$(CARGO) build --release --bin external-cloud-secrets)
 	$(BUILD) --bin cloudsim --bin devcluster
-	@exec $(TARGET)/debug/examples/demo $(if $(filter-out 0 no false,$(KEEP)),--keep)
+	@exec $(TARGET)/debug/examples/demo $(if $(filter-out 0 no false,$(KEEP)),--keep) $(if $(PROGRAM),--program $(abspath $(PROGRAM)))
 
 test: rust ## Everything that must pass
 	$(BUILD) --bin devcluster

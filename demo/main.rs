@@ -16,6 +16,7 @@ mod story;
 mod tell;
 mod wait;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,6 +31,9 @@ struct Arguments {
     /// Leave everything running, and say how to play with it and how to stop it.
     #[arg(long)]
     keep: bool,
+    /// The operator's binary; without it, the one that `make demo` builds.
+    #[arg(long)]
+    program: Option<PathBuf>,
 }
 
 /// Ctrl-C and its relatives.
@@ -61,7 +65,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = async {
         let stop = Stop::listen()?;
-        let stage = Stage::new(arguments.keep)?;
+        let stage = Stage::new(arguments.keep, arguments.program)?;
         play(arguments.keep, stop, stage).await
     };
     match result.await {

@@ -31,6 +31,8 @@ const START: Duration = Duration::from_secs(40);
 pub struct Stage {
     pub dir: PathBuf,
     pub programs: Vec<Program>,
+    /// The operator, where it is not the one that lies beside the demo.
+    program: Option<PathBuf>,
     sentinel: Sentinel,
     keep: bool,
 }
@@ -39,7 +41,7 @@ pub struct Stage {
 
 impl Stage {
     /// An empty stage, with a directory of its own.
-    pub fn new(keep: bool) -> Result<Self> {
+    pub fn new(keep: bool, program: Option<PathBuf>) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("external-cloud-secrets-demo-")
             .tempdir()?
@@ -48,6 +50,7 @@ impl Stage {
             sentinel: Sentinel::start(&dir)?,
             dir,
             programs: Vec::new(),
+            program,
             keep,
         })
     }
@@ -110,7 +113,11 @@ impl Stage {
     /// Makes the operator's ServiceAccount with exactly its rules, and runs the operator as it. Gives its URL.
     pub async fn operator(&mut self, cluster: &Cluster) -> Result<(OperatorAccount, String)> {
         let account = cluster.install_operator(RBAC, HOME).await?;
-        let mut command = Command::new(release_binary()?);
+        let binary = match self.program.take() {
+            Some(binary) => present(binary)?,
+            None => release_binary()?,
+        };
+        let mut command = Command::new(binary);
         command
             .args(["run", "--http-address", "127.0.0.1:0", "--namespace", HOME])
             .args(["--cluster-name", "demo", "--allow-insecure-endpoints"])
