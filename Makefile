@@ -43,8 +43,8 @@ check: rust lints deny ## Format, lints, generated files, links, dependencies, d
 	@$(TARGET)/debug/examples/api-reference | diff docs/api.md - && echo "it is" || { echo "it is not: run make crds"; exit 1; }
 	@echo "the chart's README must be what its values say:"
 	@CARGO=$(CARGO) tests/named chart readme:: generated:: schema::the_schema
-	@echo "no link may lead nowhere:"
-	@CARGO=$(CARGO) tests/named docs links::
+	@echo "no link may lead nowhere, and no command may be left out:"
+	@CARGO=$(CARGO) tests/named docs links:: commands::
 	$(CARGO) deny --workspace check bans licenses sources
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --workspace
 

@@ -11,11 +11,15 @@
 
 mod admitted;
 mod aggregation;
+mod by_hand;
+mod first_secret;
 mod generated;
 mod golden;
 mod helm;
+mod life;
 mod lifecycle;
 mod neighbours;
+mod newcomer;
 mod policies;
 mod readme;
 mod release;
@@ -29,6 +33,7 @@ mod switches;
 mod end_to_end {
     pub mod actions;
     pub mod cloud;
+    pub mod examples;
     pub mod grants;
     pub mod kubectl;
     pub mod operator;
@@ -39,3 +44,7 @@ mod end_to_end {
     pub mod wait;
     pub mod world;
 }
+
+#[allow(dead_code, reason = "more than is used here")]
+#[path = "../pages/mod.rs"]
+mod pages;

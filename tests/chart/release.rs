@@ -57,29 +57,34 @@ impl Release {
         self.helm.done(&args);
     }
 
-    /// Starts what the Deployment describes: its arguments and variables, where a process can have them.
+    /// [`operator`] of this release.
     pub async fn operator(&self, log: &str) -> Operator {
-        let client = self.world.cluster.client().unwrap();
-        let deployments: Api<Deployment> = Api::namespaced(client, HOME);
-        let deployment = deployments.get(OPERATOR).await.unwrap();
-        let pod = deployment.spec.unwrap().template.spec.unwrap();
-        assert_eq!(pod.service_account_name.as_deref(), Some(OPERATOR));
-        let container = &pod.containers[0];
-        let given = container.args.clone().unwrap();
-        let ours = |arg: &String| arg != "run" && !arg.starts_with("--http-address");
-        let variables = container.env.iter().flatten();
-        let fixed = variables.filter_map(|v| Some((v.name.clone(), v.value.clone()?)));
-        // A ServiceAccount that was made anew needs another token.
-        let account = self.world.cluster.installed_operator(HOME).await.unwrap();
-        Operator::start(Setup {
-            kubeconfig: account.kubeconfig(self.world.dir.path()).unwrap(),
-            namespace: HOME.to_owned(),
-            args: given.into_iter().filter(ours).collect(),
-            env: fixed.filter(|(name, _)| name != "RUST_LOG").collect(),
-            log: self.world.dir.path().join(log),
-        })
-        .await
+        Box::pin(operator(&self.world, HOME, log)).await
     }
+}
+
+/// Starts what the Deployment in a namespace describes: its arguments and variables, where a process can have them.
+pub async fn operator(world: &World, home: &str, log: &str) -> Operator {
+    let client = world.cluster.client().unwrap();
+    let deployments: Api<Deployment> = Api::namespaced(client, home);
+    let deployment = deployments.get(OPERATOR).await.unwrap();
+    let pod = deployment.spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.service_account_name.as_deref(), Some(OPERATOR));
+    let container = &pod.containers[0];
+    let given = container.args.clone().unwrap();
+    let ours = |arg: &String| arg != "run" && !arg.starts_with("--http-address");
+    let variables = container.env.iter().flatten();
+    let fixed = variables.filter_map(|v| Some((v.name.clone(), v.value.clone()?)));
+    // A ServiceAccount that was made anew needs another token.
+    let account = world.cluster.installed_operator(home).await.unwrap();
+    Operator::start(Setup {
+        kubeconfig: account.kubeconfig(world.dir.path()).unwrap(),
+        namespace: home.to_owned(),
+        args: given.into_iter().filter(ours).collect(),
+        env: fixed.filter(|(name, _)| name != "RUST_LOG").collect(),
+        log: world.dir.path().join(log),
+    })
+    .await
 }
 
 /// `helm install` of a chart as `name`, with these values.

@@ -55,13 +55,7 @@ impl Kubectl {
     /// Runs a script of a page in a directory, with `kubectl` on its search path, and gives what it printed. It has to
     /// succeed, command by command.
     pub async fn script(&self, text: &str, dir: &Path) -> String {
-        let paths = std::env::var("PATH").unwrap_or_default();
-        let mut path = self.program.parent().unwrap().as_os_str().to_owned();
-        path.push(format!(":{paths}"));
-        let mut command = Command::new("bash");
-        command.args(["-euo", "pipefail", "-c", text]);
-        command.env("PATH", path).current_dir(dir);
-        let output = self.wait(command).await;
+        let output = self.wait(self.shell(text, dir)).await;
         assert_eq!(output.code, Some(0), "{text}\n{}", output.stderr);
         output.stdout
     }
@@ -70,6 +64,20 @@ impl Kubectl {
     pub async fn run_here(&self, text: &str) -> String {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         self.script(text, here).await
+    }
+
+    /// The shell that runs a script, with the cluster's administrator for `kubectl` and whoever else reads `KUBECONFIG`.
+    pub fn shell(&self, text: &str, dir: &Path) -> Command {
+        let paths = std::env::var("PATH").unwrap_or_default();
+        let mut path = self.program.parent().unwrap().as_os_str().to_owned();
+        path.push(format!(":{paths}"));
+        let mut command = Command::new("bash");
+        command.args(["-euo", "pipefail", "-c", text]);
+        command
+            .env("PATH", path)
+            .env("KUBECONFIG", &self.kubeconfig);
+        command.current_dir(dir).kill_on_drop(true);
+        command
     }
 
     async fn wait(&self, mut command: Command) -> Output {

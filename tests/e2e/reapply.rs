@@ -12,6 +12,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::examples::{cloud, read_from};
 use super::kubectl::Kubectl;
 use super::pages::{self, Page, repository};
 use super::world::World;
@@ -176,31 +177,6 @@ async fn whatever_is_applied_twice_by_the_server_changes_nothing() {
     everything_twice(SERVER_SIDE).await;
 }
 
-/// A cloud that has what the examples name, in accounts that trust tokens of the cluster where their roles do.
-async fn cloud(cluster: &Cluster) -> Simulator {
-    let seed = include_str!("../../demo/seed.yaml");
-    let mut seed: Value = serde_saphyr::from_str(seed).unwrap();
-    for place in ["/accounts", "/tencent/accounts"] {
-        let accounts = seed.pointer_mut(place).and_then(Value::as_array_mut);
-        for account in accounts.into_iter().flatten() {
-            let roles = account["roles"].as_array().unwrap();
-            let trusted = roles
-                .iter()
-                .map(|role| role["trust"][0]["provider"].as_str().unwrap());
-            let trusted: BTreeSet<&str> = trusted.collect();
-            let ids = ["sts.aliyuncs.com", "sts.cloud.tencent.com"];
-            let provider =
-                |name| json!({ "name": name, "issuer": cluster.issuer(), "client_ids": ids });
-            account["oidc_providers"] = trusted.into_iter().map(provider).collect();
-        }
-    }
-    let options = cloudsim::Options {
-        oidc_ca_pem: Some(String::from_utf8(cluster.ca_pem().to_vec()).unwrap()),
-        ..cloudsim::Options::default()
-    };
-    Simulator::start(&*seed.to_string(), options).await.unwrap()
-}
-
 /// The examples as files, of which the stores alone are changed: they read the simulated cloud.
 fn files(dir: &Path, cloud: &Simulator) -> Vec<String> {
     let mut files = Vec::new();
@@ -208,13 +184,7 @@ fn files(dir: &Path, cloud: &Simulator) -> Vec<String> {
         let text = devcluster::read_yaml_dir(&repository().join(&folder)).unwrap();
         let mut items = serde_saphyr::from_multiple::<Value>(&text).unwrap();
         for item in &mut items {
-            if item["spec"]["auth"].is_object() {
-                item["spec"]["auth"]["stsEndpoint"] = cloud.url().into();
-                let provider = item["spec"]["provider"].as_object_mut().unwrap();
-                provider
-                    .values_mut()
-                    .for_each(|place| place["endpoint"] = cloud.url().into());
-            }
+            read_from(cloud, item);
         }
         let file = dir.join(format!("{}.json", folder.replace('/', "-")));
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });

@@ -1,9 +1,19 @@
 //! The pages of this repository, and what is printed on them.
 
+pub mod census;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+use census::{Fate, fate};
+
+/// The languages of commands: as they are typed, and with a prompt and what they print.
+pub const SHELL: [&str; 2] = ["sh", "console"];
+
+/// What the values of the chart begin with, where a page prints them.
+const VALUES: &str = "# values.yaml\n";
 
 /// A page.
 #[derive(Debug)]
@@ -125,23 +135,62 @@ impl Page {
 
     /// The objects in the YAML.
     pub fn manifests(&self) -> Vec<Value> {
-        let yaml = self.printed("yaml").into_iter();
-        yaml.flat_map(|yaml| serde_saphyr::from_multiple::<Value>(yaml).unwrap())
+        self.manifests_below(|_| true)
+    }
+
+    /// The objects in the YAML below headings.
+    pub fn manifests_below(&self, of: impl Fn(&str) -> bool) -> Vec<Value> {
+        let yaml = self.blocks().into_iter().filter(|block| {
+            block.language == "yaml" && !block.text.starts_with(VALUES) && of(block.heading)
+        });
+        yaml.flat_map(|block| serde_saphyr::from_multiple::<Value>(block.text).unwrap())
             .collect()
     }
 
-    /// The commands below a heading, one text for each block, in their order.
+    /// The values of the chart that are printed, each a file.
+    pub fn values(&self) -> Vec<&str> {
+        let yaml = self.printed("yaml").into_iter();
+        yaml.filter(|yaml| yaml.starts_with(VALUES)).collect()
+    }
+
+    /// The commands below a heading that tests run, one text for each block, in their order.
     pub fn commands(&self, heading: &str) -> Vec<&str> {
         let blocks = self.blocks().into_iter();
-        let below = blocks.filter(|block| block.heading == heading && block.language == "sh");
-        let blocks: Vec<&str> = below.map(|block| block.text).collect();
+        let run = blocks.filter(|block| {
+            let fate = fate(&self.path, block.heading, block.text);
+            block.heading == heading
+                && SHELL.contains(&block.language)
+                && matches!(fate, Some(Fate::Run(..)))
+        });
+        let run: Vec<&str> = run.map(|block| block.text).collect();
         assert!(
-            !blocks.is_empty(),
+            !run.is_empty(),
             "{}: no commands below {heading}",
             self.path
         );
-        blocks
+        run
     }
+
+    /// [`commands`](Self::commands), of which there must be exactly as many as the test has names for.
+    pub fn all_commands<const N: usize>(&self, heading: &str) -> [&str; N] {
+        let commands = self.commands(heading);
+        let found = commands.len();
+        commands
+            .try_into()
+            .unwrap_or_else(|_| panic!("{}: {found} below {heading}, not {N}", self.path))
+    }
+}
+
+/// Commands of a console, each with the lines that it is said to print.
+pub fn console(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut commands: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("$ ") {
+            Some(command) => commands.push((command, Vec::new())),
+            None => commands.last_mut().unwrap().1.push(line),
+        }
+    }
+    commands
 }
 
 fn title(line: &str) -> &str {
