@@ -54,13 +54,15 @@ async fn without_helm_the_operator_runs_as_the_page_says() {
     })
     .await;
 
-    let readme = Page::read("README.md");
-    newcomer
-        .applies(readme.manifests_below(|heading| heading == "A first Secret on ACK"))
-        .await;
-    newcomer
-        .types("kubectl -n shop wait --for=condition=Fresh xcs/db --timeout=60s")
-        .await;
+    let page = Page::read("docs/quickstart.md");
+    let [make, look] = page.all_commands("A first Secret on any cluster");
+    let key = [
+        ("ACCESS_KEY_ID", "LTAIdemoCartReader"),
+        ("ACCESS_KEY_SECRET", "demo-access-key-secret"),
+    ];
+    newcomer.types(&page.replaced(make, &key)).await;
+    let seen = newcomer.types(look).await;
+    assert!(seen.contains("current.pem:"), "{seen}");
     let lease = newcomer
         .version(HOME, "lease", "external-cloud-secrets")
         .await;

@@ -1,8 +1,10 @@
 //! Somebody who follows the pages: a clone, kubectl, helm and a cluster, and nothing that is not on the page.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cloudsim::Simulator;
 use devcluster::{Binary, Cluster, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,6 +18,31 @@ use super::release;
 
 /// Where the pages install the operator.
 pub const HOME: &str = "external-cloud-secrets";
+
+/// Has the stores of a clone's examples read that cloud.
+fn point_examples(clone: &Path, cloud: &Simulator) {
+    let examples = clone.join("examples");
+    let theirs = fs::canonicalize(&examples).unwrap();
+    fs::remove_file(&examples).unwrap();
+    for folder in fs::read_dir(theirs).unwrap() {
+        let folder = folder.unwrap();
+        if !folder.path().is_dir() {
+            continue;
+        }
+        let into = examples.join(folder.file_name());
+        fs::create_dir_all(&into).unwrap();
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let text = fs::read_to_string(file.path()).unwrap();
+            let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+            for object in &mut objects {
+                read_from(cloud, object);
+            }
+            let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+            fs::write(into.join(file.file_name()), list.to_string()).unwrap();
+        }
+    }
+}
 
 /// Somebody at a shell.
 pub struct Newcomer {
@@ -45,10 +72,12 @@ impl Newcomer {
             operator: tokio::sync::Mutex::new(None),
             dir: TempDir::new().unwrap(),
         };
+        let clone = clone();
+        point_examples(clone.path(), &world.cloud);
         Self {
             world,
             kubectl,
-            clone: clone(),
+            clone,
             helm,
             helm_home: TempDir::new().unwrap(),
         }
@@ -70,7 +99,7 @@ impl Newcomer {
 
     /// Writes a file into the clone.
     pub fn writes(&self, name: &str, text: &str) {
-        std::fs::write(self.clone().join(name), text).unwrap();
+        fs::write(self.clone().join(name), text).unwrap();
     }
 
     /// Applies manifests in their order, of which stores read the simulated cloud.

@@ -7,7 +7,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
 use super::page;
-use super::pages::{self, Page};
+use super::pages::{self, Page, repository};
 
 #[test]
 fn the_permissions_in_the_pages_are_those_of_the_chart() {
@@ -51,18 +51,20 @@ fn the_permissions_in_the_pages_are_those_of_the_chart() {
 
 #[test]
 fn a_first_secret_on_a_page_is_the_example() {
-    let files = [
-        "namespace",
-        "serviceaccount",
-        "role",
-        "rolebinding",
-        "store",
-        "secret",
-    ];
-    for (shown, folder) in [("README.md", "rrsa"), ("docs/ssm.md", "ssm")] {
+    for (shown, folder) in [
+        ("README.md", "rrsa"),
+        ("docs/ssm.md", "ssm"),
+        ("docs/quickstart.md", "access-key"),
+    ] {
         let shown = Page::read(shown).manifests();
+        let files = std::fs::read_dir(repository().join("examples").join(folder));
+        let files: Vec<_> = files
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(files.len() > 2, "{folder}");
         for name in files {
-            let path = format!("examples/{folder}/{name}.yaml");
+            let path = format!("examples/{folder}/{}", name.display());
             let mut example: Value = serde_saphyr::from_str(&page(&path)).unwrap();
             if path == "examples/rrsa/store.yaml" {
                 example["spec"]["provider"]["oos"]["network"] = json!("Vpc");

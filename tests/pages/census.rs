@@ -109,6 +109,12 @@ pub const CENSUS: &[(&str, &str, &str, Fate)] = &[
     ("docs/install.md", "With kubectl", "", BY_HAND),
     ("docs/install.md", "Outside a cluster", "", BY_HAND),
     (
+        "docs/quickstart.md",
+        "A first Secret on any cluster",
+        "",
+        BY_HAND,
+    ),
+    (
         "docs/scale.md",
         "Measure it",
         "",
@@ -170,6 +176,12 @@ pub const REPLACED: &[(&str, &str, &str)] = &[
         "target/release/external-cloud-secrets",
         "that program",
     ),
+    (
+        "docs/quickstart.md",
+        "ACCESS_KEY_ID",
+        "the id of a key of the simulated cloud",
+    ),
+    ("docs/quickstart.md", "ACCESS_KEY_SECRET", "its secret"),
     ("docs/troubleshooting.md", "NAME", "the object's name"),
     (
         "docs/troubleshooting.md",
