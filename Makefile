@@ -35,6 +35,7 @@ test: rust ## Everything that must pass
 check: rust lints deny ## Format, lints, generated files, links, dependencies, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --test pod -- -D warnings
 	$(BUILD) --bin external-cloud-secrets
 	@echo "crds/ must be what the code says:"
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(TARGET)/debug/external-cloud-secrets crds --dir "$$fresh" >/dev/null; \

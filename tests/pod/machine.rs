@@ -79,13 +79,8 @@ fn namespaces() -> Result<(), String> {
         .output()
         .map_err(|error| format!("unshare: {error}"))?;
     let reason = String::from_utf8_lossy(&output.stderr);
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!(
-            "this machine allows no namespaces: {}",
-            reason.trim()
-        )),
-    }
+    let why = || format!("this machine allows no namespaces: {}", reason.trim());
+    output.status.success().then_some(()).ok_or_else(why)
 }
 
 // === impl Traces ===
@@ -140,9 +135,10 @@ impl Traces {
 /// The control groups in which containerd puts containers, of all hierarchies.
 fn control_groups() -> BTreeSet<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
-    let hierarchies = match root.join("cgroup.controllers").exists() {
-        true => vec![root.to_owned()],
-        false => children(root),
+    let hierarchies = if root.join("cgroup.controllers").exists() {
+        vec![root.to_owned()]
+    } else {
+        children(root)
     };
     let tops = hierarchies.iter().map(|dir| dir.join("k8s.io"));
     tops.filter(|top| top.exists())

@@ -112,14 +112,13 @@ impl Node {
 
     /// The ends of the logs, for whoever has to find out.
     pub fn logs(&self) -> String {
-        let mut text = String::new();
-        for name in ["node", "containerd", "kubelet"] {
+        let ends = ["node", "containerd", "kubelet"].map(|name| {
             let log = fs::read_to_string(self.dir.join(format!("{name}.log"))).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines[lines.len().saturating_sub(30)..].join("\n");
-            text.push_str(&format!("\nThe last lines of {name}:\n{last}\n"));
-        }
-        text
+            format!("\nThe last lines of {name}:\n{last}\n")
+        });
+        ends.concat()
     }
 }
 

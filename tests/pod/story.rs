@@ -115,7 +115,7 @@ impl Stage {
                 other => Err(format!("{other:?}")),
             }
         };
-        let (_, took) = within(SOON, "the node", ready).await;
+        let ((), took) = within(SOON, "the node", ready).await;
         say(&format!("node {NODE} is Ready after {took:.1?}"));
     }
 
@@ -176,15 +176,12 @@ impl Stage {
         say(&format!(
             "the leader was told to stop; {next} leads after {took:.1?}"
         ));
-        let gone = || match self
-            .pods()
-            .iter()
-            .any(|pod| pod["metadata"]["name"] == leader.as_str())
-        {
-            true => Err("it is there".to_owned()),
-            false => Ok(()),
+        let gone = || {
+            let pods = self.pods();
+            let there = pods.iter().any(|pod| pod["metadata"]["name"] == *leader);
+            (!there).then_some(()).ok_or("it is there".to_owned())
         };
-        let (_, took) = within(GRACE / 2, "the end of the Pod that was stopped", gone).await;
+        let ((), took) = within(GRACE / 2, "the end of the Pod that was stopped", gone).await;
         say(&format!(
             "its Pod is gone after {took:.1?} more, of {GRACE:?} that it had"
         ));
