@@ -25,9 +25,16 @@ COPY . .
 RUN image/build.sh "$(cat /target)" /files
 
 FROM scratch
+# What `make image` asks Cargo and git, which are not in here.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="external-cloud-secrets" \
       org.opencontainers.image.description="A Kubernetes operator that keeps Secrets in step with a cloud's secret stores" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
 COPY --from=build /files /
 USER 65532:65532
 ENTRYPOINT ["/external-cloud-secrets"]

@@ -52,7 +52,7 @@ struct FilesArguments {
     /// The time of the source, in seconds since 1970.
     #[arg(long, env = "SOURCE_DATE_EPOCH", value_parser = seconds)]
     created: Timestamp,
-    /// Where the files go; what was there is removed.
+    /// Where the files go, in the place of what was laid out there before; a folder with anything else in it is refused.
     #[arg(long)]
     root: PathBuf,
 }

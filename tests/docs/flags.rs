@@ -22,6 +22,8 @@ const OTHER_FLAGS: &[&str] = &[
     "with-controllers",
     "from-literal",
     "all",
+    "build-arg",
+    "format",
     "all-namespaces",
     "certificate-authority",
     "cluster",
