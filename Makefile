@@ -60,7 +60,8 @@ counters: rust valgrind ## Instructions of the hot paths against bench/counters.
 	$(CARGO) build --release -p bench -p cloudsim
 	@exec $(TARGET)/release/bench counters $(if $(filter-out 0 no false,$(WRITE)),--write)
 
-plots: ## Draw docs/scale/ from the reports of all sizes that were measured
+plots: rust ## Draw docs/scale/ from the reports of all sizes that were measured
+	$(CARGO) build --release -p bench
 	@exec $(TARGET)/release/bench plot --out docs/scale $(TARGET)/bench/report-*.json
 
 crds: rust ## Write crds/ and docs/api.md anew
