@@ -176,6 +176,24 @@ async fn the_health_checks_are_merged_into_what_argo_cd_has_already() {
     assert_eq!(judge.check(STORE), judge.check(CLUSTER_STORE));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_says_no_stalls_nothing() {
+    let condition = |type_: &str, status: &str| {
+        json!({ "type": type_, "status": status, "reason": "Said", "message": "by somebody",
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1 })
+    };
+    let object = json!({
+        "apiVersion": "cloudsecrets.dev/v1alpha1", "kind": OBJECT,
+        "metadata": { "name": "db", "namespace": "shop", "generation": 1 },
+        "status": { "observedGeneration": 1, "conditions": [
+            condition("Ready", "True"), condition("Fresh", "True"), condition("Stalled", "False"),
+        ] },
+    });
+    let seen = Judge::get().await.ask(&object).await;
+    assert_eq!(seen.argo.status, "Healthy", "{seen:?}");
+    assert_eq!(seen.flux.status, "Current", "{seen:?}");
+}
+
 /// Asks both tools about an object.
 async fn check(scene: &Scene<'_>, kind: &str, (name, state, message): State) {
     let object = raw(scene, kind, &name_of(scene, kind, name)).await;
