@@ -2,6 +2,7 @@
 
 use super::newcomer::{HOME, Newcomer};
 use super::pages::Page;
+use super::registry::Registry;
 
 const SECRET: &str = "db-credentials";
 
@@ -27,7 +28,7 @@ async fn runs(newcomer: &Newcomer, log: &str) {
 async fn a_release_comes_and_goes_as_the_page_says() {
     let newcomer = Newcomer::new().await;
     let page = Page::read("docs/install.md");
-    let [install] = page.all_commands("With Helm");
+    let [install, by_registry] = page.all_commands("With Helm");
     let [values] = page.values()[..] else {
         panic!("{:?}", page.values())
     };
@@ -95,7 +96,26 @@ async fn a_release_comes_and_goes_as_the_page_says() {
         .collect();
     assert_eq!(ours, Vec::<&str>::new());
 
-    // And once more, as the chart's own page says.
+    // Once more, from a registry.
+    let registry = Registry::start().await;
+    let by = [
+        (
+            "make chart",
+            "helm package charts/external-cloud-secrets --destination target/chart",
+        ),
+        (
+            "oci://registry.example.com",
+            &format!("--plain-http oci://{}", registry.address),
+        ),
+    ];
+    newcomer.types(&page.replaced(by_registry, &by)).await;
+    assert!(registry.has("charts/external-cloud-secrets", env!("CARGO_PKG_VERSION")));
+    newcomer
+        .types("kubectl -n external-cloud-secrets get deployment external-cloud-secrets")
+        .await;
+    newcomer.types(uninstall).await;
+
+    // And as the chart's own page says.
     let page = Page::read("charts/external-cloud-secrets/README.md");
     let [install] = page.all_commands("external-cloud-secrets");
     let install = page.replaced(install, &[("REGISTRY", "registry.example.com")]);

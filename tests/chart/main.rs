@@ -22,6 +22,7 @@ mod neighbours;
 mod newcomer;
 mod policies;
 mod readme;
+mod registry;
 mod release;
 mod requests;
 mod schema;
