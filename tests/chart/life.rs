@@ -53,11 +53,20 @@ async fn a_release_comes_and_goes_as_the_page_says() {
         .version(HOME, "secret", "external-cloud-secrets-digest-key")
         .await;
 
-    let [definitions] = page.all_commands("The definitions");
-    newcomer.types(definitions).await;
     let [upgrade] = page.all_commands("Upgrade");
     newcomer.types(upgrade).await;
     runs(&newcomer, "upgraded").await;
+
+    // The definitions apart, and back in the release.
+    let [definitions] = page.all_commands("The definitions");
+    newcomer.writes(
+        "values.yaml",
+        &format!("{values}crds: {{install: false}}\n"),
+    );
+    newcomer.types(definitions).await;
+    newcomer.types(upgrade).await;
+    runs(&newcomer, "apart").await;
+    newcomer.writes("values.yaml", values);
 
     let [uninstall, another, everything] = page.all_commands("Uninstall and reinstall");
     newcomer.types(uninstall).await;
