@@ -32,6 +32,7 @@ mod end_to_end {
     pub mod grants;
     pub mod kubectl;
     pub mod operator;
+    pub mod page;
     pub mod roles;
     pub mod scene;
     pub mod snapshot;
