@@ -14,14 +14,17 @@ mod aggregation;
 mod generated;
 mod golden;
 mod helm;
+mod identity;
 mod lifecycle;
 mod neighbours;
+mod objects;
 mod policies;
 mod readme;
 mod release;
 mod requests;
 mod schema;
 mod switches;
+mod unbound;
 
 // The world of the end-to-end tests, in which the operator runs as the chart installs it.
 #[allow(dead_code, reason = "more than is used here")]
