@@ -1,7 +1,7 @@
 //! What an earlier version left is taken over as it is: nothing is written anew and nothing is read before its time.
 //!
 //! `tests/upgrade/VERSION` is what that version left: its definitions, its objects with their status, its Secrets, its
-//! digest key and its Lease. How a version is added is written in docs/upgrades.md.
+//! digest key and its Lease. How a version is added is written in CONTRIBUTING.md, "Release".
 
 use std::fs;
 use std::path::{Path, PathBuf};
