@@ -7,10 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::end_to_end::kubectl::Kubectl;
-use super::end_to_end::page::Page;
 use super::end_to_end::scene::Scene;
-use super::end_to_end::wait::{SOON, until};
 use super::generated::{chart, read};
 use super::helm::{Helm, copy_of_chart, objects};
 use super::release::{HOME, Release, install};
@@ -20,7 +17,7 @@ const DEFINITION: &str = "externalcloudsecrets.cloudsecrets.dev";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// The version of [`earlier`].
-const EARLIER: &str = "0.0.9";
+pub const EARLIER: &str = "0.0.9";
 
 /// A chart of an earlier version, whose objects had no `suspend` yet.
 pub fn earlier(dir: &TempDir) -> std::path::PathBuf {
@@ -45,13 +42,15 @@ fn properties(definition: &mut Value) -> &mut serde_json::Map<String, Value> {
 }
 
 impl Release {
-    async fn get(&self, path: &str) -> Option<Value> {
+    /// What is at a path of the API server, if it is there.
+    pub async fn get(&self, path: &str) -> Option<Value> {
         let client = self.world.cluster.client().unwrap();
         let request = http::Request::get(path).body(Vec::new()).unwrap();
         client.request(request).await.ok()
     }
 
-    async fn knows_suspend(&self) -> bool {
+    /// Whether the definition of objects is the newer one.
+    pub async fn knows_suspend(&self) -> bool {
         let path = format!("{DEFINITIONS}/{DEFINITION}");
         let mut definition = self.get(&path).await.unwrap();
         properties(&mut definition).contains_key("suspend")
@@ -189,108 +188,6 @@ async fn lives(version: Binary) {
     assert_eq!(code, 200, "{said}");
 }
 
-/// The words of the page's command that goes back, for this chart and this file of values.
-fn back_to(chart: &str, values: &str) -> Vec<String> {
-    let page = Page::read("upgrades.md");
-    let [command] = page.commands("Back to an older version")[..] else {
-        panic!("not one command")
-    };
-    let words = command.replace("\\\n", " ");
-    let mut words = words.split_whitespace().skip(1);
-    let mut given = Vec::new();
-    while let Some(word) = words.next() {
-        match word {
-            "--version" => drop(words.next()),
-            "--namespace" | "--values" => {
-                words.next();
-                let value = if word == "--values" { values } else { HOME };
-                given.extend([word, value]);
-            }
-            word if word.starts_with("oci://") => given.push(chart),
-            word => given.push(word),
-        }
-    }
-    given.into_iter().map(str::to_owned).collect()
-}
-
-async fn goes_back(version: Binary, rollback: Option<&str>) {
-    let cluster = Cluster::start(Options::new(false)).await.unwrap();
-    let helm = Helm::of(version, &cluster).await;
-    let kubectl = Kubectl::of(&cluster).await;
-    let dir = TempDir::new().unwrap();
-    let old = earlier(&dir);
-    let values = json!({ "replicas": 1 });
-    let said = install(&helm, OPERATOR, &old, &values, &[]);
-    assert!(said.success, "{}", said.err);
-    let release = Release::around(cluster, helm).await;
-    let helm = &release.helm;
-    release.upgrade(&values);
-    let path = dir.path().join("object.json");
-    let object = json!({
-        "apiVersion": "cloudsecrets.dev/v1alpha1", "kind": "ExternalCloudSecret",
-        "metadata": { "name": "db", "namespace": "default" },
-        "spec": {
-            "suspend": true, "secretStoreRef": { "name": "oos" },
-            "data": [{ "secretKey": "a", "remoteRef": { "key": "a" } }],
-        },
-    });
-    std::fs::write(&path, object.to_string()).unwrap();
-    kubectl
-        .print(&["apply", "-f", path.to_str().unwrap()])
-        .await;
-    // Whoever writes an object writes it without what its definition does not have.
-    let suspended = async |mark: &str| {
-        let mark = format!("mark={mark}");
-        kubectl
-            .print(&["annotate", "--overwrite", "xcs", "db", &mark])
-            .await;
-        let object = kubectl.json(&["get", "xcs", "db"]).await;
-        object["spec"].get("suspend").cloned()
-    };
-
-    let file = helm.values(&values);
-    let words = back_to(old.to_str().unwrap(), &file);
-    helm.done(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let deployment = format!("/apis/apps/v1/namespaces/{HOME}/deployments/{OPERATOR}");
-    let deployment = release.get(&deployment).await.unwrap();
-    let label = deployment["metadata"]["labels"]["helm.sh/chart"].as_str();
-    assert_eq!(label, Some(&*format!("{OPERATOR}-{EARLIER}")));
-    assert!(release.knows_suspend().await);
-    assert_eq!(suspended("back").await, Some(true.into()));
-
-    // A rollback to where the definitions were part of the release.
-    let rolled = helm.run(&["rollback", OPERATOR, "2", "--namespace", HOME]);
-    assert_eq!(rolled.success, rollback.is_none(), "{}", rolled.err);
-    assert!(
-        rolled.err.contains(rollback.unwrap_or_default()),
-        "{}",
-        rolled.err
-    );
-    // And forward again.
-    release.upgrade(&values);
-    assert_eq!(suspended("forward").await, Some(true.into()));
-
-    // What the page keeps from: the older definitions come back, and take what they do not have.
-    helm.done(&["rollback", OPERATOR, "1", "--namespace", HOME]);
-    assert!(!release.knows_suspend().await);
-    let pruned = async || match suspended("rolled-back").await {
-        None => Ok(()),
-        Some(suspend) => Err(suspend),
-    };
-    until("the field's end", SOON, pruned).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn going_back_leaves_the_newer_definitions_with_helm_4() {
-    goes_back(Binary::Helm4, None).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn going_back_leaves_the_newer_definitions_with_helm_3() {
-    let refused = "no CustomResourceDefinition with the name";
-    goes_back(Binary::Helm3, Some(refused)).await;
-}
-
 #[tokio::test]
 async fn definitions_that_kubectl_made_are_taken_over_when_that_is_asked_for() {
     let cluster = Cluster::start(Options::new(false)).await.unwrap();
@@ -323,10 +220,10 @@ async fn definitions_that_kubectl_made_are_taken_over_when_that_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_lost_by_helm_4() {
-    lives(Binary::Helm4).await;
+    Box::pin(lives(Binary::Helm4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_lost_by_helm_3() {
-    lives(Binary::Helm3).await;
+    Box::pin(lives(Binary::Helm3)).await;
 }

@@ -11,6 +11,7 @@
 
 mod admitted;
 mod aggregation;
+mod back;
 mod facts;
 mod generated;
 mod golden;
