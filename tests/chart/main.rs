@@ -11,7 +11,6 @@
 
 mod admitted;
 mod aggregation;
-mod back;
 mod facts;
 mod generated;
 mod golden;
@@ -27,6 +26,7 @@ mod requests;
 mod schema;
 mod switches;
 mod unbound;
+mod versions;
 
 // The world of the end-to-end tests, in which the operator runs as the chart installs it.
 #[allow(dead_code, reason = "more than is used here")]
