@@ -49,6 +49,7 @@ struct Rules {
 #[derive(Clone, Debug)]
 pub struct OperatorAccount {
     namespace: String,
+    name: String,
     rules: Rules,
     admin: Config,
     config: Config,
@@ -135,17 +136,26 @@ impl Cluster {
         )
         .await?;
 
-        self.account(rules, namespace).await
+        self.account(rules, namespace, OPERATOR).await
     }
 
-    /// The identity of an operator that something else, a chart for example, has installed in `namespace`: its
-    /// ServiceAccount is called [`OPERATOR`].
-    pub async fn installed_operator(&self, namespace: &str) -> Result<OperatorAccount, Error> {
-        self.account(Rules::default(), namespace).await
+    /// The identity of an operator that something else, a chart for example, has installed in `namespace` with the
+    /// ServiceAccount `name`.
+    pub async fn installed_operator(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<OperatorAccount, Error> {
+        self.account(Rules::default(), namespace, name).await
     }
 
-    async fn account(&self, rules: Rules, namespace: &str) -> Result<OperatorAccount, Error> {
-        let token = token(&self.client()?, namespace).await?;
+    async fn account(
+        &self,
+        rules: Rules,
+        namespace: &str,
+        name: &str,
+    ) -> Result<OperatorAccount, Error> {
+        let token = token(&self.client()?, namespace, name).await?;
         let mut config = self.config().clone();
         config.auth_info = AuthInfo {
             token: Some(token.clone().into()),
@@ -154,6 +164,7 @@ impl Cluster {
         namespace.clone_into(&mut config.default_namespace);
         Ok(OperatorAccount {
             namespace: namespace.to_owned(),
+            name: name.to_owned(),
             rules,
             admin: self.config().clone(),
             config,
@@ -174,7 +185,7 @@ impl OperatorAccount {
 
     /// The user name that the API server knows it by.
     pub fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{OPERATOR}", self.namespace)
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }
 
     /// A new client that acts as the operator, for the current runtime.
@@ -282,7 +293,7 @@ where
     Ok(())
 }
 
-async fn token(client: &Client, namespace: &str) -> Result<String, Error> {
+async fn token(client: &Client, namespace: &str, name: &str) -> Result<String, Error> {
     let request = TokenRequest {
         spec: TokenRequestSpec {
             expiration_seconds: Some(TOKEN_SECONDS),
@@ -292,7 +303,7 @@ async fn token(client: &Client, namespace: &str) -> Result<String, Error> {
     };
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
     let answer = accounts
-        .create_token_request(OPERATOR, &PostParams::default(), &request)
+        .create_token_request(name, &PostParams::default(), &request)
         .await?;
     Ok(answer.status.map(|status| status.token).unwrap_or_default())
 }

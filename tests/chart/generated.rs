@@ -36,24 +36,6 @@ pub fn check(path: &Path, text: &str) {
 }
 
 #[test]
-fn the_definitions_of_the_chart_are_those_of_the_repository() {
-    let list = |dir: PathBuf| {
-        let mut names: Vec<_> = fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        names
-    };
-    let (ours, charts) = (root().join("crds"), chart().join("files/crds"));
-    assert_eq!(list(ours.clone()), list(charts.clone()));
-    for name in list(ours.clone()) {
-        let same = read(&ours.join(&name)) == read(&charts.join(&name));
-        assert!(same, "{}: run `make crds`", name.display());
-    }
-}
-
-#[test]
 fn the_chart_has_the_version_of_the_operator() {
     let chart: serde_json::Value =
         serde_saphyr::from_str(&read(&chart().join("Chart.yaml"))).unwrap();

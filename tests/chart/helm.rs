@@ -87,7 +87,8 @@ impl Helm {
         let (chart, values) = (chart(), self.values(values));
         let mut args = vec!["template", "external-cloud-secrets"];
         args.push(chart.to_str().unwrap());
-        args.extend(["--namespace", NAMESPACE, "--kube-version", "1.36.3"]);
+        args.extend(["--namespace", NAMESPACE]);
+        args.extend(["--kube-version", devcluster::KUBERNETES_VERSION]);
         args.extend(["--values", &values]);
         args.extend(more);
         self.run(&args)

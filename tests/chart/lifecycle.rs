@@ -16,11 +16,17 @@ use super::requests::answer;
 const DEFINITION: &str = "externalcloudsecrets.cloudsecrets.dev";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
+/// The version of [`earlier`].
+pub const EARLIER: &str = "0.0.9";
+
 /// A chart of an earlier version, whose objects had no `suspend` yet.
 pub fn earlier(dir: &TempDir) -> std::path::PathBuf {
     let chart = copy_of_chart(dir.path());
-    let version = read(&chart.join("Chart.yaml")).replace("version: 0.1.0", "version: 0.0.9");
-    std::fs::write(chart.join("Chart.yaml"), version).unwrap();
+    let now = read(&chart.join("Chart.yaml"));
+    let version = concat!("\nversion: ", env!("CARGO_PKG_VERSION"), "\n");
+    let then = now.replace(version, &format!("\nversion: {EARLIER}\n"));
+    assert_ne!(then, now);
+    std::fs::write(chart.join("Chart.yaml"), then).unwrap();
     let path = chart.join("files/crds/cloudsecrets.dev_externalcloudsecrets.yaml");
     let mut definition = objects(&read(&path)).remove(0);
     let removed = properties(&mut definition).remove("suspend");
@@ -36,13 +42,15 @@ fn properties(definition: &mut Value) -> &mut serde_json::Map<String, Value> {
 }
 
 impl Release {
-    async fn get(&self, path: &str) -> Option<Value> {
+    /// What is at a path of the API server, if it is there.
+    pub async fn get(&self, path: &str) -> Option<Value> {
         let client = self.world.cluster.client().unwrap();
         let request = http::Request::get(path).body(Vec::new()).unwrap();
         client.request(request).await.ok()
     }
 
-    async fn knows_suspend(&self) -> bool {
+    /// Whether the definition of objects is the newer one.
+    pub async fn knows_suspend(&self) -> bool {
         let path = format!("{DEFINITIONS}/{DEFINITION}");
         let mut definition = self.get(&path).await.unwrap();
         properties(&mut definition).contains_key("suspend")
@@ -212,10 +220,10 @@ async fn definitions_that_kubectl_made_are_taken_over_when_that_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_lost_by_helm_4() {
-    lives(Binary::Helm4).await;
+    Box::pin(lives(Binary::Helm4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_lost_by_helm_3() {
-    lives(Binary::Helm3).await;
+    Box::pin(lives(Binary::Helm3)).await;
 }

@@ -12,14 +12,17 @@
 mod admitted;
 mod aggregation;
 mod by_hand;
+mod facts;
 mod first_secret;
 mod generated;
 mod golden;
 mod helm;
+mod identity;
 mod life;
 mod lifecycle;
 mod neighbours;
 mod newcomer;
+mod objects;
 mod policies;
 mod readme;
 mod registry;
@@ -27,6 +30,8 @@ mod release;
 mod requests;
 mod schema;
 mod switches;
+mod unbound;
+mod versions;
 
 // The world of the end-to-end tests, in which the operator runs as the chart installs it.
 #[allow(dead_code, reason = "more than is used here")]
@@ -38,6 +43,7 @@ mod end_to_end {
     pub mod grants;
     pub mod kubectl;
     pub mod operator;
+    pub mod page;
     pub mod roles;
     pub mod scene;
     pub mod snapshot;

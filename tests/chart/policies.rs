@@ -12,7 +12,10 @@ use super::generated::chart;
 use super::helm::Helm;
 use super::requests::{answer, secret, token};
 
+/// The operator's ServiceAccount, which is not called what it is called by default.
+const ACCOUNT: &str = "reader-of-clouds";
 const LISTED: &str = "sts.aliyuncs.com";
+const AUDIENCES: [&str; 2] = [LISTED, "audience.example.com"];
 static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
 
 /// A cluster with a release that has every policy, and the right to make any token.
@@ -32,6 +35,8 @@ pub async fn guarded() -> &'static Guarded {
             let helm = Helm::of(Binary::Helm4, &cluster).await;
             let values = helm.values(&json!({
                 "crds": { "install": false },
+                "serviceAccount": { "name": ACCOUNT },
+                "allowedTokenAudiences": AUDIENCES,
                 "identity": { "anyServiceAccount": true },
                 "admissionPolicies": { "protectSecrets": true },
             }));
@@ -39,7 +44,10 @@ pub async fn guarded() -> &'static Guarded {
             let chart = chart.to_str().unwrap();
             let args = ["install", OPERATOR, chart, "--namespace", home.name()];
             helm.done(&[&args[..], &["--values", &values]].concat());
-            let account = cluster.installed_operator(home.name()).await.unwrap();
+            let account = cluster
+                .installed_operator(home.name(), ACCOUNT)
+                .await
+                .unwrap();
             let guarded = Guarded {
                 cluster,
                 home,
@@ -67,7 +75,7 @@ impl Guarded {
         let place = format!("/api/v1/namespaces/{home}/secrets");
         let name = format!("{place}/probe");
         until("the policies", SOON, async || {
-            let (path, body) = token(home, OPERATOR, &["elsewhere"]);
+            let (path, body) = token(home, ACCOUNT, &["elsewhere"]);
             let (tokens, _) = answer(&operator, Method::POST, &path, &body).await;
             let probe = secret("probe", "Opaque", true);
             answer(&admin, Method::POST, &place, &probe).await;
@@ -105,9 +113,11 @@ async fn the_operator_makes_tokens_for_listed_audiences_only() {
     let path = format!("/api/v1/namespaces/{}/serviceaccounts", place.name());
     expect(&guarded.admin(), (Method::POST, &path, &account), None).await;
     let stopped = Some("audiences of allowedTokenAudiences only");
-    let table: [(&[&str], Option<&str>); 6] = [
+    let table: [(&[&str], Option<&str>); 7] = [
         (&[LISTED], None),
-        (&[LISTED, "sts.cloud.tencent.com"], None),
+        (&AUDIENCES, None),
+        // In the default list.
+        (&["sts.cloud.tencent.com"], stopped),
         (&["https://kubernetes.default.svc"], stopped),
         (&[LISTED, "https://kubernetes.default.svc"], stopped),
         (&[""], stopped),

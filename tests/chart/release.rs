@@ -36,7 +36,7 @@ impl Release {
 
     /// What is installed in a cluster already.
     pub async fn around(cluster: Cluster, helm: Helm) -> Self {
-        let account = cluster.installed_operator(HOME).await.unwrap();
+        let account = cluster.installed_operator(HOME, OPERATOR).await.unwrap();
         let world = World {
             cloud: Arc::new(cloud(&cluster).await),
             cluster: ClusterHandle::Own(Box::new(cluster)),
@@ -69,14 +69,14 @@ pub async fn operator(world: &World, home: &str, log: &str) -> Operator {
     let deployments: Api<Deployment> = Api::namespaced(client, home);
     let deployment = deployments.get(OPERATOR).await.unwrap();
     let pod = deployment.spec.unwrap().template.spec.unwrap();
-    assert_eq!(pod.service_account_name.as_deref(), Some(OPERATOR));
+    let name = pod.service_account_name.unwrap();
     let container = &pod.containers[0];
     let given = container.args.clone().unwrap();
     let ours = |arg: &String| arg != "run" && !arg.starts_with("--http-address");
     let variables = container.env.iter().flatten();
     let fixed = variables.filter_map(|v| Some((v.name.clone(), v.value.clone()?)));
     // A ServiceAccount that was made anew needs another token.
-    let account = world.cluster.installed_operator(home).await.unwrap();
+    let account = world.cluster.installed_operator(home, &name).await.unwrap();
     Operator::start(Setup {
         kubeconfig: account.kubeconfig(world.dir.path()).unwrap(),
         namespace: home.to_owned(),

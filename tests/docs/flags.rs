@@ -33,7 +33,7 @@ const OTHERS: &[(&str, &[&str])] = &[
             "create-namespace",
             "force-conflicts",
             "namespace",
-            "reuse-values",
+            "reset-then-reuse-values",
             "set",
             "take-ownership",
             "values",

@@ -31,21 +31,25 @@ fn every_field_of_a_store_is_on_its_page() {
         .find(|definition| definition["spec"]["names"]["kind"] == "ClusterCloudSecretStore");
     let version = &store.unwrap()["spec"]["versions"][0];
     let spec = &version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
-    let pages = ["", "-alibaba", "-tencent"].map(|of| page(&format!("docs/identities{of}.md")));
-    let identities = pages.concat();
+    let [all, alibaba, tencent] =
+        ["", "-alibaba", "-tencent"].map(|of| page(&format!("docs/identities{of}.md")));
+    let auth = &spec["auth"]["properties"];
     for (schema, text) in [
         (&spec["provider"]["properties"]["oos"], page("docs/oos.md")),
         (&spec["provider"]["properties"]["kms"], page("docs/kms.md")),
-        (&spec["auth"], identities),
+        (&spec["provider"]["properties"]["ssm"], page("docs/ssm.md")),
+        (&auth["rrsa"], all.clone() + &alibaba),
+        (&auth["webIdentity"], all.clone() + &tencent),
+        (&spec["auth"], all + &alibaba + &tencent),
     ] {
         let names = fields(schema);
         assert!(names.len() > 3, "{names:?}");
-        for name in names {
+        for name in &names {
             let said = ["`", "."].iter().any(|before| {
                 let said = ["`", ".", ":"].map(|after| format!("{before}{name}{after}"));
                 said.iter().any(|said| text.contains(said))
             });
-            assert!(said, "{name} is not on its page");
+            assert!(said, "{name} is not on its page: {names:?}");
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What an earlier version left is taken over as it is: nothing is written anew and nothing is read before its time.
 //!
 //! `tests/upgrade/VERSION` is what that version left: its definitions, its objects with their status, its Secrets, its
-//! digest key and its Lease. How a version is added is written in docs/upgrades.md.
+//! digest key and its Lease. How a version is added is written in CONTRIBUTING.md, "Release".
+
+mod users;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use external_cloud_secrets::api::names::DIGEST_KEY_SECRET;
 use external_cloud_secrets::cli::crds::crds_yaml;
@@ -15,7 +16,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use super::cloud::Service;
+use self::users::{KEYS, SSM_KEYS, manifests, on_tencent, prepare};
 use super::interruption::{start, stop};
 use super::kubectl::Kubectl;
 use super::pages::Page;
@@ -23,96 +24,7 @@ use super::scene::Scene;
 use super::snapshot::NEVER;
 use super::world::World;
 
-/// The namespace of all recorded objects, which is part of what their digests cover.
-const PLACE: &str = "upgrade";
-/// The cloud as the stores name it, which is part of it too; a proxy leads there.
-const CLOUD: &str = "http://cloud.test";
-const ENTRIES: [(&str, &str); 2] = [("id", "LTAIupgrade"), ("secret", "canary-key-of-upgrade")];
-/// What recorded objects read.
-const KEYS: [&str; 4] = ["plain", "json", "old", "kms"];
-
-/// A world whose operator finds [`CLOUD`] and that has everything the recorded objects need.
-async fn prepare(world: &World) -> Scene<'_> {
-    let client = world.cluster.client().unwrap();
-    let scene = Scene {
-        world,
-        namespace: PLACE.into(),
-        client,
-        cloud: Arc::clone(&world.cloud),
-        service: Service::Oos,
-    };
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": PLACE } });
-    scene.apply(&namespace).await.unwrap();
-    scene.put_secret("key", &ENTRIES).await;
-    scene
-        .cloud
-        .put_key(None, ENTRIES[0].1, ENTRIES[1].1)
-        .unwrap();
-    scene.put("plain", "canary-plain");
-    scene.put("json", r#"{"user": "canary-user"}"#);
-    scene.put("old", "canary-old-1");
-    scene.put("old", "canary-old-2");
-    scene.put_kms(cloudsim::Secret::new("kms", "canary-kms"));
-    scene
-}
-
-/// What a user applied: both kinds of stores, both services, and an object in each lasting state.
-fn manifests(scene: &Scene<'_>) -> Vec<Value> {
-    let auth = |namespace: Option<&str>| {
-        let mut auth = scene.access_key("key");
-        auth["stsEndpoint"] = CLOUD.into();
-        for reference in auth["accessKey"].as_object_mut().unwrap().values_mut() {
-            if let Some(namespace) = namespace {
-                reference["namespace"] = namespace.into();
-            }
-        }
-        auth
-    };
-    let mut stores = vec![
-        scene.store_of(Service::Oos, "oos", auth(None)),
-        scene.store_of(Service::Kms, "kms", auth(None)),
-        scene.cluster_store("all", auth(Some(PLACE)), json!([{ "namespaces": [PLACE] }])),
-    ];
-    for store in &mut stores {
-        let provider = store["spec"]["provider"].as_object_mut().unwrap();
-        provider
-            .values_mut()
-            .for_each(|place| place["endpoint"] = CLOUD.into());
-    }
-    let mut mixed = scene.object(
-        "mixed",
-        NEVER,
-        &[
-            ("plain", "plain"),
-            ("user", "json"),
-            ("old", "old"),
-            ("kms", "kms"),
-        ],
-    );
-    let data = &mut mixed["spec"]["data"];
-    data[1]["remoteRef"]["property"] = "user".into();
-    data[2]["remoteRef"]["version"] = "1".into();
-    data[3]["sourceRef"] = json!({ "storeRef": { "name": "kms" } });
-    let cluster = scene.cluster_name("all");
-    let key = scene.key("plain");
-    let mut named = scene.reading(
-        "named",
-        ("ClusterCloudSecretStore", &cluster),
-        &[("plain", &key)],
-    );
-    named["spec"]["refreshInterval"] = NEVER.into();
-    named["spec"]["target"] = json!({ "name": "named-secret" });
-    let mut suspended = scene.object("suspended", NEVER, &[("plain", "plain")]);
-    suspended["spec"]["suspend"] = true.into();
-    let missing = scene.object("missing", NEVER, &[("missing", "missing")]);
-    let mut stalled = scene.object("stalled", NEVER, &[("plain", "plain")]);
-    stalled["spec"]["secretStoreRef"]["name"] = "nobody".into();
-    stores.extend([mixed, named, suspended, missing, stalled]);
-    stores
-}
-
-/// A world whose operator finds the cloud by [`CLOUD`].
+/// A world whose operator finds the cloud by [`users::CLOUD`].
 async fn world() -> World {
     World::own_with(&[], &[("HTTP_PROXY", "{cloud}")]).await
 }
@@ -185,12 +97,16 @@ async fn record(dir: &Path) {
     }
     scene.wait_settled("mixed").await;
     scene.wait_settled("named").await;
+    scene.wait_settled("tencent").await;
     for (name, type_, status, reason) in [
         ("suspended", "Fresh", "False", "Suspended"),
         ("missing", "Fresh", "False", "RemoteNotFound"),
         ("stalled", "Stalled", "True", "StoreNotFound"),
     ] {
         scene.wait_condition(name, type_, status, reason).await;
+    }
+    for key in SSM_KEYS {
+        assert!(!on_tencent(&scene).reads(key).is_empty(), "{key}");
     }
     stop(&world).await;
     let mut state = everything(&scene).await;
@@ -325,6 +241,9 @@ async fn take_over(dir: &Path) {
         let made_anyway = call.names.iter().any(|name| due.contains(name));
         assert!(made_anyway, "{place}: before its time: {call:?}");
     }
+    let ssm = on_tencent(&scene);
+    let early: Vec<_> = SSM_KEYS.iter().flat_map(|key| ssm.reads(key)).collect();
+    assert!(early.is_empty(), "{place}: before its time: {early:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

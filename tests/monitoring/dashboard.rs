@@ -60,6 +60,30 @@ async fn every_query_of_the_dashboard_has_an_answer() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_variable_of_the_dashboard_finds_the_job() {
+    let seen = recording().await;
+    let dashboard = dashboard().await;
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let queries = variables.iter().filter(|one| one["type"] == "query");
+    let queries: Vec<&Value> = queries.map(|one| &one["query"]).collect();
+    assert_eq!(queries.len(), 1, "{queries:?}");
+    // Grafana's own function, which asks for the values of a label in series.
+    let text = queries[0]
+        .as_str()
+        .or(queries[0]["query"].as_str())
+        .unwrap();
+    let arguments = text
+        .strip_prefix("label_values(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    let (series, label) = arguments.unwrap().rsplit_once(',').unwrap();
+    let (start, end) = (seen.start.to_string(), seen.end.to_string());
+    let within = [("match[]", series), ("start", &start), ("end", &end)];
+    let path = format!("label/{}/values", label.trim());
+    let found = seen.server.data(&path, &within).await;
+    assert!(found.as_array().unwrap().contains(&json!(JOB)), "{found}");
+}
+
 #[tokio::test]
 async fn every_family_is_on_the_dashboard() {
     let dashboard = dashboard().await;

@@ -122,6 +122,15 @@ pub const CENSUS: &[(&str, &str, &str, Fate)] = &[
     ),
     (
         "docs/upgrades.md",
+        "Back to an older version",
+        "",
+        Run(
+            "chart/versions.rs",
+            "going_back_leaves_the_newer_definitions_with_helm_4",
+        ),
+    ),
+    (
+        "docs/upgrades.md",
         "Definitions first",
         "",
         Run(
