@@ -11,6 +11,7 @@
 
 mod admitted;
 mod aggregation;
+mod escalation;
 mod generated;
 mod golden;
 mod helm;
