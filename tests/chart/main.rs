@@ -18,6 +18,7 @@ mod helm;
 mod lifecycle;
 mod neighbours;
 mod policies;
+mod protection;
 mod readme;
 mod release;
 mod requests;
