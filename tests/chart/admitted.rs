@@ -36,7 +36,7 @@ async fn a_real_api_server_takes_every_object() {
     let cluster = devcluster::shared().await;
     let client = cluster.client().unwrap();
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    for name in [NAMESPACE, "shop", "payments"] {
+    for name in [NAMESPACE, "shop", "payments", "123", "null"] {
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         let params = PatchParams::apply("chart");
@@ -58,8 +58,8 @@ async fn a_real_api_server_takes_every_object() {
         }
     }
     assert_eq!(refused, Vec::<String>::new());
-    // The two monitors and the PrometheusRule of one set.
-    assert_eq!(foreign, 3);
+    // Three monitors, and the PrometheusRules of two sets.
+    assert_eq!(foreign, 5);
     assert!(tried > 100, "{tried}");
 }
 

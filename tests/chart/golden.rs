@@ -92,7 +92,8 @@ async fn the_policies_for_those_without_helm_are_the_charts() {
         // They are about the chart.
         in_labels = line == "  labels:" || in_labels && line.starts_with("    ");
         if !in_labels {
-            text += &format!("{line}\n");
+            text.push_str(line);
+            text.push('\n');
         }
     }
     check(&chart().join("policies.yaml"), &text);

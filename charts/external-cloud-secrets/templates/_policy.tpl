@@ -4,7 +4,7 @@
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- include "xcs.labels" .root | nindent 4 }}
 spec:
@@ -14,11 +14,11 @@ spec:
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- include "xcs.labels" .root | nindent 4 }}
 spec:
-  policyName: {{ .name }}
+  policyName: {{ .name | quote }}
   validationActions: [Deny]
 {{- end }}
 
@@ -81,7 +81,7 @@ matchConditions:
 validations:
 {{- /* Controllers without accounts of their own act as the last of these three. */}}
 {{- $others := list "system:serviceaccount:kube-system:generic-garbage-collector" "system:serviceaccount:kube-system:namespace-controller" "system:kube-controller-manager" }}
-{{- $users := concat (list (include "xcs.user" .)) $others .Values.admissionPolicies.mayDelete }}
+{{- $users := concat (list (include "xcs.user" .)) $others (default list .Values.admissionPolicies.mayDelete) }}
 - expression: {{ printf "request.userInfo.username in %s" (toJson $users) | toJson }}
   message: an ExternalCloudSecret owns this Secret; delete that, or its namespace
 {{- end }}
