@@ -37,11 +37,11 @@ pub struct CrdsArgs {
 /// Settings of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Where /healthz, /readyz and /metrics are served.
+    /// Where /healthz, /readyz and /metrics are served. [::] is every address, of IPv4 too.
     #[arg(
         long,
         env = "HTTP_ADDRESS",
-        default_value = "0.0.0.0:8080",
+        default_value = "[::]:8080",
         value_name = "ADDRESS"
     )]
     pub http_address: SocketAddr,

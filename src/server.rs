@@ -1,7 +1,7 @@
 //! The HTTP server: liveness, readiness and metrics.
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -43,14 +43,23 @@ pub struct Server {
 // === impl Server ===
 
 impl Server {
-    /// Binds `address`.
+    /// Binds `address`. `[::]` is every address of the machine, of IPv4 too, also where the kernel has no IPv6.
     ///
     /// # Errors
     /// When it cannot be bound.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self {
-            listener: TcpListener::bind(address).await?,
-        })
+        let bound = TcpListener::bind(address).await;
+        let listener = match bound {
+            // A kernel without IPv6 has no such sockets at all.
+            Err(error)
+                if address.ip() == Ipv6Addr::UNSPECIFIED
+                    && error.kind() != ErrorKind::AddrInUse =>
+            {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
+            }
+            bound => bound?,
+        };
+        Ok(Self { listener })
     }
 
     /// The address it is bound to, with the port that was chosen.
@@ -106,5 +115,33 @@ async fn metrics(State(probed): State<Arc<dyn Probed>>) -> Response {
         )
             .into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::{IpAddr, TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_ipv4_and_of_ipv6() {
+        let server = Server::bind("[::]:0".parse().unwrap()).await.unwrap();
+        let port = server.address().unwrap().port();
+        let answers = |ip: IpAddr| TcpStream::connect((ip, port)).is_ok();
+        assert!(answers(Ipv4Addr::LOCALHOST.into()));
+        let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        assert_eq!(answers(Ipv6Addr::LOCALHOST.into()), has_ipv6);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_not_taken_for_a_kernel_without_ipv6() {
+        let first = Server::bind("[::]:0".parse().unwrap()).await.unwrap();
+        let port = first.address().unwrap().port();
+        let second = Server::bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)).await;
+        let error = second.map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
     }
 }

@@ -39,7 +39,7 @@ async fn a_real_api_server_takes_every_object() {
     cluster.apply_crd_dir(&monitors).await.unwrap();
     let client = cluster.client().unwrap();
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    for name in [NAMESPACE, "shop", "payments"] {
+    for name in [NAMESPACE, "shop", "payments", "123", "null"] {
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         let params = PatchParams::apply("chart");

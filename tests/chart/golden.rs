@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use devcluster::Binary;
+use devcluster::{Binary, OPERATOR};
 use serde_json::{Value, json};
 
 use super::generated::{chart, check, read, root};
@@ -68,6 +68,35 @@ async fn both_versions_find_nothing_to_object_to() {
             assert!(out.contains("0 chart(s) failed"), "{out}");
         }
     }
+}
+
+const POLICIES: &str = "\
+# The admission policies that the chart makes by default, for an operator that is installed without it: for the ServiceAccount
+# external-cloud-secrets of the namespace external-cloud-secrets. `make chart-files` writes them, from templates/_policy.tpl.
+";
+
+#[tokio::test]
+async fn the_policies_for_those_without_helm_are_the_charts() {
+    let helm = Helm::new(Binary::Helm4).await;
+    let more = ["--namespace", OPERATOR];
+    let only = ["--show-only", "templates/admission.yaml"];
+    let said = helm.template(&json!({}), &[more, only].concat());
+    assert!(said.success, "{}", said.err);
+    let mut text = POLICIES.to_owned();
+    let mut in_labels = false;
+    for line in said
+        .out
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        // They are about the chart.
+        in_labels = line == "  labels:" || in_labels && line.starts_with("    ");
+        if !in_labels {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    check(&chart().join("policies.yaml"), &text);
 }
 
 /// With every number as Helm, to which they all are alike, may write it.

@@ -12,6 +12,9 @@ use super::generated::chart;
 /// The namespace of releases that are only rendered.
 pub const NAMESPACE: &str = "secrets-system";
 
+/// The image of releases whose values name none; every installation has to name one.
+pub const IMAGE: &str = "registry.example.com/external-cloud-secrets";
+
 /// One version of Helm.
 pub struct Helm {
     program: PathBuf,
@@ -75,8 +78,14 @@ impl Helm {
         said.out
     }
 
-    /// A file with these values.
+    /// A file with these values, and an image where they name none.
     pub fn values(&self, values: &Value) -> String {
+        let mut values = values.clone();
+        if values.get("image") != Some(&Value::Null)
+            && values.pointer("/image/repository").is_none()
+        {
+            values["image"]["repository"] = IMAGE.into();
+        }
         let path = self.home.path().join("values.json");
         std::fs::write(&path, values.to_string()).unwrap();
         path.to_string_lossy().into_owned()

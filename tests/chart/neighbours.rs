@@ -101,3 +101,22 @@ async fn helm_4_overwrites_what_kubectl_says_in_a_definition_only_when_it_is_tol
     let next = upgrade(&old, &["--force-conflicts"]);
     assert!(next.success, "{}", next.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_over_goes_with_a_release_that_is_uninstalled_later() {
+    let cluster = Cluster::start(Options::new(false)).await.unwrap();
+    let kubectl = Kubectl::of(&cluster).await;
+    let role = ["get", "clusterrole", OPERATOR];
+    for version in [Binary::Helm3, Binary::Helm4] {
+        let helm = Helm::of(version, &cluster).await;
+        let said = install(&helm, OPERATOR, &chart(), &json!({}), &["--take-ownership"]);
+        assert!(said.success, "{}", said.err);
+        let elsewhere = ["--take-ownership", "--namespace", "elsewhere"];
+        let said = install(&helm, OPERATOR, &chart(), &json!({}), &elsewhere);
+        assert!(said.success, "{}", said.err);
+        kubectl.print(&role).await;
+        helm.done(&["uninstall", OPERATOR, "--namespace", HOME]);
+        assert_eq!(kubectl.run(&role).await.code, Some(1));
+        helm.done(&["uninstall", OPERATOR, "--namespace", "elsewhere"]);
+    }
+}

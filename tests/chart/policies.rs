@@ -10,12 +10,15 @@ use tokio::sync::OnceCell;
 use super::end_to_end::wait::{SOON, until};
 use super::generated::chart;
 use super::helm::Helm;
+use super::protection::owner;
 use super::requests::{answer, secret, token};
 
 /// The operator's ServiceAccount, which is not called what it is called by default.
 const ACCOUNT: &str = "reader-of-clouds";
 const LISTED: &str = "sts.aliyuncs.com";
 const AUDIENCES: [&str; 2] = [LISTED, "audience.example.com"];
+/// Where another operator runs, which may delete what is protected.
+pub const NEIGHBOUR: &str = "neighbour";
 static GUARDED: OnceCell<Guarded> = OnceCell::const_new();
 
 /// A cluster with a release that has every policy, and the right to make any token.
@@ -38,7 +41,10 @@ pub async fn guarded() -> &'static Guarded {
                 "serviceAccount": { "name": ACCOUNT },
                 "allowedTokenAudiences": AUDIENCES,
                 "identity": { "anyServiceAccount": true },
-                "admissionPolicies": { "protectSecrets": true },
+                "admissionPolicies": {
+                    "protectSecrets": true,
+                    "mayDelete": [format!("system:serviceaccount:{NEIGHBOUR}:{OPERATOR}")],
+                },
             }));
             let chart = chart();
             let chart = chart.to_str().unwrap();
@@ -64,7 +70,7 @@ impl Guarded {
         self.account.client().unwrap()
     }
 
-    fn admin(&self) -> Client {
+    pub fn admin(&self) -> Client {
         self.cluster.client().unwrap()
     }
 
@@ -77,7 +83,8 @@ impl Guarded {
         until("the policies", SOON, async || {
             let (path, body) = token(home, ACCOUNT, &["elsewhere"]);
             let (tokens, _) = answer(&operator, Method::POST, &path, &body).await;
-            let probe = secret("probe", "Opaque", true);
+            let mut probe = secret("probe", "Opaque", true);
+            probe["metadata"]["ownerReferences"] = owner("probe", "0");
             answer(&admin, Method::POST, &place, &probe).await;
             let (secrets, _) = answer(&operator, Method::DELETE, &name, &Value::Null).await;
             let (protect, _) = answer(&admin, Method::DELETE, &name, &Value::Null).await;
@@ -91,7 +98,7 @@ impl Guarded {
 }
 
 /// Makes a request and looks whether it passes, or what stops it.
-async fn expect(client: &Client, request: (Method, &str, &Value), stopped_by: Option<&str>) {
+pub async fn expect(client: &Client, request: (Method, &str, &Value), stopped_by: Option<&str>) {
     let (method, path, body) = request;
     let (code, said) = answer(client, method.clone(), path, body).await;
     match stopped_by {
@@ -113,18 +120,26 @@ async fn the_operator_makes_tokens_for_listed_audiences_only() {
     let path = format!("/api/v1/namespaces/{}/serviceaccounts", place.name());
     expect(&guarded.admin(), (Method::POST, &path, &account), None).await;
     let stopped = Some("audiences of allowedTokenAudiences only");
-    let table: [(&[&str], Option<&str>); 7] = [
-        (&[LISTED], None),
-        (&AUDIENCES, None),
+    let too_long = Some("for at most 600 seconds");
+    let ten_minutes = || json!(600);
+    let api_server = "https://kubernetes.default.svc";
+    let table: [(&[&str], Value, Option<&str>); 10] = [
+        (&[LISTED], ten_minutes(), None),
+        (&AUDIENCES, ten_minutes(), None),
         // In the default list.
-        (&["sts.cloud.tencent.com"], stopped),
-        (&["https://kubernetes.default.svc"], stopped),
-        (&[LISTED, "https://kubernetes.default.svc"], stopped),
-        (&[""], stopped),
-        (&[], stopped),
+        (&["sts.cloud.tencent.com"], ten_minutes(), stopped),
+        (&[api_server], ten_minutes(), stopped),
+        (&[LISTED, api_server], ten_minutes(), stopped),
+        (&[""], ten_minutes(), stopped),
+        (&[], ten_minutes(), stopped),
+        (&[LISTED], json!(601), too_long),
+        (&[LISTED], json!(315_360_000), too_long),
+        // An hour, then.
+        (&[LISTED], Value::Null, too_long),
     ];
-    for (audiences, stopped) in table {
-        let (path, body) = token(place.name(), "shop", audiences);
+    for (audiences, seconds, stopped) in table {
+        let (path, mut body) = token(place.name(), "shop", audiences);
+        body["spec"]["expirationSeconds"] = seconds;
         expect(&guarded.operator(), (Method::POST, &path, &body), stopped).await;
         // Nobody else is held to it.
         expect(&guarded.admin(), (Method::POST, &path, &body), None).await;
@@ -200,68 +215,4 @@ async fn the_operator_deletes_only_what_has_its_label() {
         let gone = (Method::DELETE, &*path, &Value::Null);
         expect(&guarded.operator(), gone, stopped).await;
     }
-}
-
-#[tokio::test]
-async fn protected_secrets_go_with_their_owner_or_their_namespace_and_not_otherwise() {
-    let guarded = guarded().await;
-    let cluster = &guarded.cluster;
-    let place = cluster.namespace("protected").await.unwrap();
-    let admin = guarded.admin();
-    let core = format!("/api/v1/namespaces/{}", place.name());
-    let all = format!("{core}/secrets");
-    let stopped = Some("an ExternalCloudSecret owns this Secret");
-    let theirs = secret("theirs", "Opaque", false);
-    for one in [secret("ours", "Opaque", true), theirs] {
-        expect(&admin, (Method::POST, &all, &one), None).await;
-    }
-    let ours = format!("{all}/ours");
-    expect(&admin, (Method::DELETE, &ours, &Value::Null), stopped).await;
-    let together = format!("{all}?labelSelector=cloudsecrets.dev/managed=true");
-    expect(&admin, (Method::DELETE, &together, &Value::Null), stopped).await;
-    let theirs = format!("{all}/theirs");
-    expect(&admin, (Method::DELETE, &theirs, &Value::Null), None).await;
-    // It is about deletion: whoever may write Secrets may write these.
-    let patch = json!({ "stringData": { "password": "canary-new" } });
-    expect(&admin, (Method::PATCH, &ours, &patch), None).await;
-
-    // The garbage collector.
-    let objects = format!(
-        "/apis/cloudsecrets.dev/v1alpha1/namespaces/{}/externalcloudsecrets",
-        place.name()
-    );
-    let owner = json!({
-        "apiVersion": "cloudsecrets.dev/v1alpha1", "kind": "ExternalCloudSecret",
-        "metadata": { "name": "db" },
-        "spec": { "secretStoreRef": { "name": "oos" }, "data": [{ "secretKey": "a", "remoteRef": { "key": "a" } }] },
-    });
-    let request = http::Request::post(&objects)
-        .header("content-type", "application/json")
-        .body(serde_json::to_vec(&owner).unwrap());
-    let made: Value = admin.request(request.unwrap()).await.unwrap();
-    let mut owned = secret("owned", "Opaque", true);
-    owned["metadata"]["ownerReferences"] = json!([{
-        "apiVersion": "cloudsecrets.dev/v1alpha1", "kind": "ExternalCloudSecret",
-        "name": "db", "uid": made["metadata"]["uid"], "controller": true,
-    }]);
-    expect(&admin, (Method::POST, &all, &owned), None).await;
-    let owner = format!("{objects}/db");
-    expect(&admin, (Method::DELETE, &owner, &Value::Null), None).await;
-    is_gone(&admin, &format!("{all}/owned")).await;
-
-    // The namespace's end.
-    expect(&admin, (Method::GET, &ours, &Value::Null), None).await;
-    place.delete(cluster).await.unwrap();
-    is_gone(&admin, &core).await;
-}
-
-async fn is_gone(client: &Client, path: &str) {
-    let limit = std::time::Duration::from_secs(60);
-    until("the end", limit, async || {
-        match answer(client, Method::GET, path, &Value::Null).await {
-            (404, _) => Ok(()),
-            other => Err(other),
-        }
-    })
-    .await;
 }

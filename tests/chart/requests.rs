@@ -30,7 +30,7 @@ pub fn token(namespace: &str, account: &str, audiences: &[&str]) -> (String, Val
     let body = json!({
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
-        "spec": { "audiences": audiences },
+        "spec": { "audiences": audiences, "expirationSeconds": 600 },
     });
     (path, body)
 }

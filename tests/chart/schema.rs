@@ -16,6 +16,18 @@ const WITHOUT_VALUE: [&str; 3] = [
     "instance-metadata-url",
 ];
 
+/// Both versions of Helm refuse each of these values, with these words.
+async fn are_refused(wrong: &[(Value, &str)]) {
+    for version in [Binary::Helm3, Binary::Helm4] {
+        let helm = Helm::new(version).await;
+        for (values, told) in wrong {
+            let said = helm.template(values, &[]);
+            assert!(!said.success, "{values}");
+            assert!(said.err.contains(told), "{values}: {}", said.err);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_key_or_type_is_refused_with_its_path() {
     let wrong = [
@@ -60,7 +72,44 @@ async fn a_wrong_key_or_type_is_refused_with_its_path() {
             json!({ "podDisruptionBudget": { "maxUnavailable": "x" } }),
             "at '/podDisruptionBudget/maxUnavailable'",
         ),
-        // What goes together is told by its path too.
+        (
+            json!({ "commonLabels": { "app.kubernetes.io/version": "1" } }),
+            "at '/commonLabels/app.kubernetes.io~1version'",
+        ),
+        (
+            json!({ "podLabels": { "app.kubernetes.io/name": "x" } }),
+            "at '/podLabels/app.kubernetes.io~1name'",
+        ),
+        (
+            json!({ "hostAliases": [{ "ip": "192.0.2.1" }] }),
+            "at '/hostAliases/0'",
+        ),
+    ];
+    are_refused(&wrong).await;
+}
+
+#[tokio::test]
+async fn what_does_not_go_together_is_refused_with_its_path() {
+    let wrong = [
+        (
+            json!({ "image": { "repository": "" } }),
+            "image.repository: required",
+        ),
+        (
+            json!({ "serviceAccount": { "create": false } }),
+            "serviceAccount.name: required",
+        ),
+        (
+            json!({
+                "serviceAccount": { "create": false, "name": "own" },
+                "identity": { "rrsa": { "enabled": true, "webhook": true, "roleArn": "acs:ram::1:role/x" } },
+            }),
+            "identity.rrsa.webhook: annotates",
+        ),
+        (
+            json!({ "metrics": { "serviceMonitor": { "enabled": true }, "podMonitor": { "enabled": true } } }),
+            "metrics.podMonitor.enabled: not with",
+        ),
         (json!({ "clusterStores": false }), "clusterName: required"),
         (
             json!({ "watchNamespaces": ["shop"] }),
@@ -83,14 +132,7 @@ async fn a_wrong_key_or_type_is_refused_with_its_path() {
             "metrics.serviceMonitor.enabled: needs",
         ),
     ];
-    for version in [Binary::Helm3, Binary::Helm4] {
-        let helm = Helm::new(version).await;
-        for (values, told) in &wrong {
-            let said = helm.template(values, &[]);
-            assert!(!said.success, "{values}");
-            assert!(said.err.contains(told), "{values}: {}", said.err);
-        }
-    }
+    are_refused(&wrong).await;
 }
 
 /// The paths of a schema's closed objects and what is in them.

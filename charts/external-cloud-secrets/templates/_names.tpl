@@ -1,15 +1,15 @@
 {{- define "xcs.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimAll "-." }}
 {{- end }}
 
 {{/* The name of all objects; short enough for what is appended to it. */}}
 {{- define "xcs.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 45 | trimAll "-." }}
 {{- else if contains (include "xcs.name" .) .Release.Name }}
-{{- .Release.Name | trunc 45 | trimSuffix "-" }}
+{{- .Release.Name | trunc 45 | trimAll "-." }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "xcs.name" .) | trunc 45 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "xcs.name" .) | trunc 45 | trimAll "-." }}
 {{- end }}
 {{- end }}
 
@@ -17,7 +17,7 @@
 {{- if .Values.serviceAccount.create }}
 {{- default (include "xcs.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
-{{- default "default" .Values.serviceAccount.name }}
+{{- .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
@@ -31,12 +31,12 @@ external-cloud-secrets{{ with .Values.controllerClass }}-{{ . }}{{ end }}
 {{- end }}
 
 {{- define "xcs.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "xcs.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "xcs.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "xcs.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-." }}
 {{ include "xcs.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}

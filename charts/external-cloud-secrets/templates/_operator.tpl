@@ -1,6 +1,6 @@
 {{- define "xcs.args" -}}
 - run
-- --http-address=0.0.0.0:{{ .Values.httpPort }}
+- {{ printf "--http-address=[::]:%d" (int64 .Values.httpPort) | quote }}
 {{- with .Values }}
 - {{ printf "--allowed-token-audiences=%s" (join "," .allowedTokenAudiences) | quote }}
 - --cluster-stores={{ .clusterStores }}

@@ -4,7 +4,7 @@
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- include "xcs.labels" .root | nindent 4 }}
 spec:
@@ -14,11 +14,11 @@ spec:
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- include "xcs.labels" .root | nindent 4 }}
 spec:
-  policyName: {{ .name }}
+  policyName: {{ .name | quote }}
   validationActions: [Deny]
 {{- end }}
 
@@ -35,6 +35,8 @@ matchConditions:
 validations:
 - expression: has(object.spec.audiences) && size(object.spec.audiences) > 0 && object.spec.audiences.all(audience, audience in {{ .Values.allowedTokenAudiences | toJson }})
   message: the operator makes tokens for the audiences of allowedTokenAudiences only
+- expression: has(object.spec.expirationSeconds) && object.spec.expirationSeconds <= 600
+  message: the operator makes tokens for at most 600 seconds
 {{- end }}
 
 {{- define "xcs.secretPolicy" -}}
@@ -69,8 +71,17 @@ matchConstraints:
 matchConditions:
 - name: managed
   expression: has(oldObject.metadata.labels) && 'cloudsecrets.dev/managed' in oldObject.metadata.labels && oldObject.metadata.labels['cloudsecrets.dev/managed'] == 'true'
+{{- /* Anybody may give a Secret the label; only what goes with its owner is kept from going otherwise. */}}
+- name: owned
+  expression: has(oldObject.metadata.ownerReferences) && oldObject.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind == 'ExternalCloudSecret' && owner.apiVersion.startsWith('cloudsecrets.dev/'))
+{{- with .Values.watchNamespaces }}
+- name: served
+  expression: request.namespace in {{ toJson . }}
+{{- end }}
 validations:
-{{- /* Controllers without accounts of their own act as the last of these. */}}
-- expression: request.userInfo.username in [{{ include "xcs.user" . | squote }}, 'system:serviceaccount:kube-system:generic-garbage-collector', 'system:serviceaccount:kube-system:namespace-controller', 'system:kube-controller-manager']
+{{- /* Controllers without accounts of their own act as the last of these three. */}}
+{{- $others := list "system:serviceaccount:kube-system:generic-garbage-collector" "system:serviceaccount:kube-system:namespace-controller" "system:kube-controller-manager" }}
+{{- $users := concat (list (include "xcs.user" .)) $others (default list .Values.admissionPolicies.mayDelete) }}
+- expression: {{ printf "request.userInfo.username in %s" (toJson $users) | toJson }}
   message: an ExternalCloudSecret owns this Secret; delete that, or its namespace
 {{- end }}

@@ -4,9 +4,9 @@
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "xcs.labels" .root | nindent 4 }}
@@ -16,20 +16,20 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}Binding
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "xcs.labels" .root | nindent 4 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ .kind }}
-  name: {{ .name }}
+  name: {{ .name | quote }}
 subjects:
 - kind: ServiceAccount
-  name: {{ include "xcs.serviceAccount" .root }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ include "xcs.serviceAccount" .root | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 
 {{/* `rules`, for objects of these `names` only. */}}
