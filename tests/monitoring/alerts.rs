@@ -64,20 +64,29 @@ fn authority(seen: &Recording) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
+/// What fires for an object whose key is not there.
+fn typo(seen: &Recording) -> Vec<(Alert, usize)> {
+    let here = |alert| object(alert, &seen.namespace, "typo");
+    vec![
+        (here("CloudSecretsObjectNotReady"), 10),
+        (here("CloudSecretsObjectNotFresh"), 60),
+    ]
+}
+
+/// A crowd of suspended objects elsewhere has no alerts, and takes none from the one that fails here.
+fn suspended(seen: &Recording) -> Case {
+    Case::of("suspended", typo(seen))
+}
+
 /// A crowd of objects elsewhere, some of which have no alert, takes none from the one that fails here.
 fn crowded(seen: &Recording) -> Case {
     let (alert, mut labels) = kind("CloudSecretsObjectsWithoutAlert");
     labels.push(("namespace", seen.crowd.clone()));
-    let here = |alert| object(alert, &seen.namespace, "typo");
     Case {
         without: Some(|series| series.contains("name=\"crowd-")),
         ..Case::of(
             "crowded",
-            vec![
-                (here("CloudSecretsObjectNotReady"), 10),
-                (here("CloudSecretsObjectNotFresh"), 60),
-                ((alert, labels), 10),
-            ],
+            [typo(seen), vec![((alert, labels), 10)]].concat(),
         )
     }
 }
@@ -106,13 +115,7 @@ fn cases(seen: &Recording) -> Vec<Case> {
     };
     vec![
         Case::of("pair", vec![]),
-        Case::of(
-            "not ready",
-            vec![
-                (here("CloudSecretsObjectNotReady", "typo"), 10),
-                (here(stale, "typo"), 60),
-            ],
-        ),
+        Case::of("not ready", typo(seen)),
         Case::of("not fresh", vec![(here(stale, "db"), 60)]),
         // A store's alert is in the place of those of its objects.
         Case::of(
@@ -131,6 +134,7 @@ fn cases(seen: &Recording) -> Vec<Case> {
                 .concat(),
             )
         },
+        suspended(seen),
         crowded(seen),
         Case::of(
             "parked",

@@ -228,37 +228,53 @@ async fn throttled(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> String {
     scene.namespace
 }
 
-/// Very many objects fail in another namespace, and then one here.
+/// Very many objects are suspended in another namespace, and then fail; each time one fails here.
 async fn crowded(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> String {
     let crowd = Scene::new(recorder.world, "crowd").await;
-    let objects = (0..CROWD).map(|i| {
-        let mut object = crowd.object(&format!("crowd-{i}"), NEVER, &[("password", "absent")]);
-        object["spec"]["secretStoreRef"]["name"] = "absent".into();
-        object
-    });
-    stream::iter(objects)
-        .for_each_concurrent(16, async |object| crowd.apply(&object).await.unwrap())
-        .await;
+    let namespace = &crowd.namespace;
+    let suspended = format!(
+        r#"objects{{condition="Fresh",kind="ExternalCloudSecret",namespace="{namespace}",reason="Suspended",status="False"}} {CROWD}"#
+    );
     let omitted = |count: usize| {
-        let namespace = &crowd.namespace;
         format!(r#"omitted{{kind="ExternalCloudSecret",namespace="{namespace}"}} {count}"#)
     };
-    recorder.seen("crowd", &[&omitted(2)]).await;
-    reading(scene, "typo", "oos", "absent").await;
     let not = |condition: &str| {
         format!(r#"{{condition="{condition}",kind="ExternalCloudSecret",name="typo""#)
     };
-    let shown = [&*not("Ready"), &*not("Fresh"), &*omitted(3)];
+    let [ready, fresh] = ["Ready", "Fresh"].map(not);
+
+    spread(&crowd, true).await;
+    reading(scene, "typo", "oos", "absent").await;
+    let shown = [&*ready, &*fresh, &*suspended];
+    recorder.seen("suspended", &shown).await;
+    scene.delete("typo").await;
+    recorder.well("after suspended").await;
+
+    spread(&crowd, false).await;
+    recorder.seen("crowd", &[&omitted(2)]).await;
+    reading(scene, "typo", "oos", "absent").await;
+    let shown = [&*ready, &*fresh, &*omitted(3)];
     recorder.seen("crowded", &shown).await;
     scene.delete("typo").await;
     let (params, all) = (DeleteParams::default(), ListParams::default());
-    crowd
-        .objects()
-        .delete_collection(&params, &all)
-        .await
-        .unwrap();
+    let deleted = crowd.objects().delete_collection(&params, &all).await;
+    deleted.unwrap();
     recorder.well("after crowded").await;
     crowd.namespace
+}
+
+/// Makes very many objects that name no store.
+async fn spread(crowd: &Scene<'_>, suspended: bool) {
+    let objects = (0..CROWD).map(|i| {
+        let mut object = crowd.object(&format!("crowd-{i}"), NEVER, &[("password", "absent")]);
+        object["spec"]["secretStoreRef"]["name"] = "absent".into();
+        object["spec"]["suspend"] = suspended.into();
+        object
+    });
+    let applied = stream::iter(objects).for_each_concurrent(16, async |object| {
+        crowd.apply(&object).await.unwrap();
+    });
+    applied.await;
 }
 
 async fn undecodable(recorder: &mut Recorder<'_>, scene: &Scene<'_>) {
