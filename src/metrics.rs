@@ -1,6 +1,7 @@
 //! All metric families, in one table that the documentation is compared with.
 
 mod counts;
+mod places;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use prometheus::{
 use crate::provider::{Class, Notice};
 use crate::refresh::{CallObserver, HubFigures};
 
-pub use counts::{Census, Counts};
+pub use counts::{Census, Counted, Counts};
 
 /// One metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +61,9 @@ families! {
     AUTHORITIES "gauge" "cloudsecrets_authority_expiry_timestamp_seconds" ["authority"] "When the first certificate of a private authority expires that endpoints are verified by: a region's of dedicated KMS instances, or a store's own by its digest; seconds since 1970."
     EVENTS "counter" "cloudsecrets_events_total" ["fate"] "Kubernetes events: published, failed or dropped because there were too many."
     OBJECTS "gauge" "cloudsecrets_objects" ["kind", "namespace", "condition", "status", "reason"] "Objects by condition."
-    UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready, Fresh or Reachable condition is not true; at most 1000 series of a kind, gone with the object."
-    UNHEALTHY_STORES "gauge" "cloudsecrets_unhealthy_object_stores" ["namespace", "name", "store"] "1 for each store, as `KIND/NAMESPACE/NAME`, that an object of `cloudsecrets_object_unhealthy` reads through; at most 4000 series."
+    UNHEALTHY "gauge" "cloudsecrets_object_unhealthy" ["kind", "namespace", "name", "condition", "reason"] "1 for each object whose Ready, Fresh or Reachable condition is not true, unless it is suspended; of at most 1000 objects of a kind, gone with the object."
+    UNHEALTHY_STORES "gauge" "cloudsecrets_unhealthy_object_stores" ["namespace", "name", "store"] "1 for each store, as `KIND/NAMESPACE/NAME`, that an object of `cloudsecrets_object_unhealthy` reads through; at most 8 of an object, first those that are not healthy."
+    OMITTED "gauge" "cloudsecrets_object_unhealthy_omitted" ["kind", "namespace"] "Objects that are not in `cloudsecrets_object_unhealthy` because there are too many, less those that read through a store that is not healthy."
     UNDECODABLE "gauge" "cloudsecrets_undecodable_objects" ["kind"] "Objects in the cluster that cannot be decoded and are left alone."
 }
 
@@ -91,6 +93,7 @@ pub struct Metrics {
     objects: IntGaugeVec,
     unhealthy: IntGaugeVec,
     unhealthy_stores: IntGaugeVec,
+    omitted: IntGaugeVec,
     undecodable: IntGaugeVec,
 }
 
@@ -140,6 +143,7 @@ impl Metrics {
             objects: int_gauges(&registry, OBJECTS)?,
             unhealthy: int_gauges(&registry, UNHEALTHY)?,
             unhealthy_stores: int_gauges(&registry, UNHEALTHY_STORES)?,
+            omitted: int_gauges(&registry, OMITTED)?,
             undecodable: int_gauges(&registry, UNDECODABLE)?,
             registry,
         };
@@ -176,6 +180,7 @@ impl Metrics {
             &self.objects,
             &self.unhealthy,
             &self.unhealthy_stores,
+            &self.omitted,
             &self.undecodable,
         ] {
             gauges.reset();
@@ -184,6 +189,7 @@ impl Metrics {
         for census in census {
             census.count(&mut counts);
         }
+        counts.finish();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

@@ -15,6 +15,7 @@ mod backlog;
 mod call;
 #[cfg(test)]
 mod check;
+mod departure;
 mod detour;
 mod figures;
 mod group;

@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "src/credential/tencent/issued.rs",
     "src/digest.rs",
     "src/lease/view.rs",
+    "src/metrics/places.rs",
     "src/provider/alibaba/code.rs",
     "src/provider/alibaba/endpoint.rs",
     "src/provider/alibaba/ca.rs",

@@ -100,14 +100,14 @@ impl Caches {
         serving.upgrade()
     }
 
-    /// Those who count what is in the caches.
+    /// Those who count what is in the caches, stores first.
     pub fn census(&self) -> [Box<dyn Census>; 3] {
         let (stores, class) = (self.stores.clone(), self.class.clone());
         let served = Served { stores, class };
         [
-            Box::new(KeptObjects(Arc::clone(&self.objects), served.clone())),
             Box::new(Cache(self.stores.namespaced.clone(), served.clone())),
-            Box::new(Cache(self.stores.cluster.clone(), served)),
+            Box::new(Cache(self.stores.cluster.clone(), served.clone())),
+            Box::new(KeptObjects(Arc::clone(&self.objects), served)),
         ]
     }
 }

@@ -13,7 +13,7 @@ use super::context::Stores;
 use super::dependency::StoreId;
 use super::objects::Objects;
 use crate::api::{CloudSecretStore, ClusterCloudSecretStore, ExternalCloudSecret};
-use crate::metrics::{Census, Counts};
+use crate::metrics::{Census, Counted, Counts};
 
 /// The objects, which are kept packed.
 pub struct KeptObjects(pub Arc<Objects>, pub Served);
@@ -123,21 +123,17 @@ where
         return;
     }
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let place = (&*namespace, &*name);
-    let mut shown = false;
-    for condition in object.conditions() {
-        let (type_, status) = (&condition.type_, &condition.status);
-        shown |= counts.condition(K::KIND, place, type_, status, &condition.reason);
-    }
-    if !shown {
-        return;
-    }
-    for StoreId {
-        kind,
-        namespace,
-        name,
-    } in object.stores()
-    {
-        counts.reads_through(place, &format!("{}/{namespace}/{name}", kind.as_str()));
-    }
+    let counted = Counted {
+        kind: K::KIND,
+        namespace: &namespace,
+        name: &name,
+        conditions: object.conditions(),
+    };
+    counts.object(&counted, || {
+        let path = |store: &StoreId| {
+            let (kind, namespace) = (store.kind.as_str(), &store.namespace);
+            format!("{kind}/{namespace}/{}", store.name)
+        };
+        object.stores().iter().map(path).collect()
+    });
 }

@@ -1,10 +1,13 @@
 //! Counts of objects, made anew at each scrape.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::Metrics;
+use super::places::Places;
+use crate::api::condition::{FRESH, REACHABLE, READY, Reason};
 
 /// What the caches hold at the moment of a scrape.
 pub trait Census: Send + Sync {
@@ -12,19 +15,49 @@ pub trait Census: Send + Sync {
     fn count(&self, objects: &mut Counts<'_>);
 }
 
-/// Where a [`Census`] counts to.
+/// Where a [`Census`] counts to. Stores are counted before the objects that read through them.
 pub struct Counts<'a> {
     metrics: &'a Metrics,
-    /// Series of objects that are not healthy, by kind: many objects take no place of their store, whose outage explains them.
-    unhealthy: HashMap<String, usize>,
-    stores: usize,
+    /// Objects that are not healthy, by kind: many objects take no place of their store.
+    unhealthy: HashMap<&'static str, Places<Rank, Unhealthy>>,
+    /// Stores that are not healthy, as `KIND/NAMESPACE/NAME`.
+    failing: HashSet<String>,
 }
 
-/// The most series of the objects of one kind that are not healthy.
+/// An object of any kind, as it is counted.
+pub struct Counted<'a> {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its namespace; empty for what has none.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// What its status says.
+    pub conditions: &'a [Condition],
+}
+
+/// Which objects of a namespace have a series before others. Those that have failed for longer go first, so that
+/// none loses its series, and with it the time that its alert has waited, to one that fails anew.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// A store that it reads through fails, which has an alert in the place of the object's.
+    explained: bool,
+    since: Timestamp,
+    name: String,
+}
+
+/// An object that is not healthy.
+struct Unhealthy {
+    /// The types and reasons of its conditions.
+    conditions: Vec<(String, String)>,
+    stores: Vec<String>,
+}
+
+/// The most objects of one kind that are shown not to be healthy.
 const MOST_UNHEALTHY: usize = 1_000;
 
-/// The most series of the stores that these read through.
-const MOST_STORES: usize = 4_000;
+/// The most stores of one object that are shown.
+const MOST_STORES: usize = 8;
 
 // === impl Counts ===
 
@@ -33,43 +66,77 @@ impl<'a> Counts<'a> {
         Self {
             metrics,
             unhealthy: HashMap::new(),
-            stores: 0,
+            failing: HashSet::new(),
         }
     }
 
-    /// Counts one condition of one object, and says whether the object has a series of its own for it.
-    pub fn condition(
-        &mut self,
-        kind: &str,
-        (namespace, name): (&str, &str),
-        condition: &str,
-        status: &str,
-        reason: &str,
-    ) -> bool {
+    /// Counts an object that reads through `stores`, which are `KIND/NAMESPACE/NAME`.
+    pub fn object(&mut self, object: &Counted<'_>, stores: impl FnOnce() -> Vec<String>) {
+        let &Counted {
+            kind,
+            namespace,
+            name,
+            conditions,
+        } = object;
+        for Condition {
+            type_,
+            status,
+            reason,
+            ..
+        } in conditions
+        {
+            let labels = [kind, namespace, type_, status, reason];
+            self.metrics.objects.with_label_values(&labels).inc();
+        }
+        let suspended = Reason::Suspended.as_str();
+        if conditions.iter().any(|one| one.reason == suspended) {
+            return;
+        }
+        let wrong = conditions.iter().filter(|one| is_wrong(one));
+        let Some(since) = wrong.clone().map(|one| one.last_transition_time.0).min() else {
+            return;
+        };
+        if kind.ends_with("Store") {
+            self.failing.insert(format!("{kind}/{namespace}/{name}"));
+        }
+        let mut stores = stores();
+        stores.sort_by_cached_key(|store| !self.failing.contains(store));
+        let rank = Rank {
+            explained: stores
+                .first()
+                .is_some_and(|store| self.failing.contains(store)),
+            since,
+            name: name.to_owned(),
+        };
+        stores.truncate(MOST_STORES);
+        let conditions = wrong.map(|one| (one.type_.clone(), one.reason.clone()));
+        let conditions = conditions.collect();
+        let unhealthy = Unhealthy { conditions, stores };
+        let places = self.unhealthy.entry(kind);
+        let places = places.or_insert_with(|| Places::new(MOST_UNHEALTHY));
+        if let Some((namespace, rank)) = places.offer(namespace, rank, unhealthy)
+            && !rank.explained
+        {
+            let labels = [kind, &*namespace];
+            self.metrics.omitted.with_label_values(&labels).inc();
+        }
+    }
+
+    /// Shows those that have a place.
+    pub(super) fn finish(self) {
         let metrics = self.metrics;
-        metrics
-            .objects
-            .with_label_values(&[kind, namespace, condition, status, reason])
-            .inc();
-        if status == "True" || !matches!(condition, "Ready" | "Fresh" | "Reachable") {
-            return false;
-        }
-        let series = self.unhealthy.entry(kind.to_owned()).or_default();
-        if *series >= MOST_UNHEALTHY {
-            return false;
-        }
-        *series += 1;
-        let labels = [kind, namespace, name, condition, reason];
-        metrics.unhealthy.with_label_values(&labels).set(1);
-        true
-    }
-
-    /// Tells of a store, as `KIND/NAMESPACE/NAME`, that an object with such a series reads through.
-    pub fn reads_through(&mut self, (namespace, name): (&str, &str), store: &str) {
-        if self.stores < MOST_STORES {
-            self.stores += 1;
-            let stores = &self.metrics.unhealthy_stores;
-            stores.with_label_values(&[namespace, name, store]).set(1);
+        for (kind, places) in self.unhealthy {
+            for (namespace, Rank { name, .. }, unhealthy) in places.into_all() {
+                let (namespace, name) = (&*namespace, &*name);
+                for (condition, reason) in &unhealthy.conditions {
+                    let labels = [kind, namespace, name, condition, reason];
+                    metrics.unhealthy.with_label_values(&labels).set(1);
+                }
+                for store in &unhealthy.stores {
+                    let labels = [namespace, name, store];
+                    metrics.unhealthy_stores.with_label_values(&labels).set(1);
+                }
+            }
         }
     }
 
@@ -85,62 +152,10 @@ impl<'a> Counts<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::refresh::HubFigures;
-
-    #[test]
-    fn unhealthy_objects_are_bounded_and_go_with_the_object() {
-        struct Objects(usize);
-        impl Census for Objects {
-            fn count(&self, counts: &mut Counts<'_>) {
-                for i in 0..self.0 {
-                    let place = ("shop", &*format!("o{i}"));
-                    counts.condition("ExternalCloudSecret", place, "Fresh", "False", "Throttled");
-                }
-            }
-        }
-        let metrics = Metrics::new().unwrap();
-        let series = |objects: usize| {
-            let text = metrics
-                .render(true, HubFigures::default(), &[&Objects(objects)])
-                .unwrap();
-            let text = String::from_utf8(text).unwrap();
-            text.lines()
-                .filter(|line| line.starts_with("cloudsecrets_object_unhealthy{"))
-                .count()
-        };
-        assert_eq!(series(5_000), MOST_UNHEALTHY);
-        assert_eq!(series(1), 1);
-        assert_eq!(series(0), 0);
-    }
-
-    #[test]
-    fn a_store_has_its_series_however_many_objects_its_outage_strikes() {
-        struct Outage;
-        impl Census for Outage {
-            fn count(&self, counts: &mut Counts<'_>) {
-                let mut count = |kind: &str, name: &str, condition: &str| {
-                    let place = ("shop", name);
-                    if counts.condition(kind, place, condition, "False", "ProviderUnavailable") {
-                        counts.reads_through(place, "CloudSecretStore/shop/far");
-                    }
-                };
-                for i in 0..5_000 {
-                    count("ExternalCloudSecret", &format!("o{i}"), "Fresh");
-                }
-                count("CloudSecretStore", "far", "Reachable");
-            }
-        }
-        let metrics = Metrics::new().unwrap();
-        let text = metrics.render(true, HubFigures::default(), &[&Outage]);
-        let text = String::from_utf8(text.unwrap()).unwrap();
-        assert!(text.contains(r#"{condition="Reachable",kind="CloudSecretStore",name="far""#));
-        let links = text
-            .lines()
-            .filter(|line| line.starts_with("cloudsecrets_unhealthy_object_stores{"));
-        // One for each that has a series: the 1000 objects and, here, the store.
-        assert_eq!(links.count(), MOST_UNHEALTHY + 1);
-    }
+/// Whether an alert may be about it.
+fn is_wrong(condition: &Condition) -> bool {
+    condition.status != "True" && [READY, FRESH, REACHABLE].contains(&&*condition.type_)
 }
+
+#[cfg(test)]
+mod tests;

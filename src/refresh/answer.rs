@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::CallFailure;
+use super::departure::Departure;
 use super::group::Batch;
 use super::ladder::{NextTry, next_try};
 use super::row::{Failure, GroupId, Held, Place, RowId, Seen};
 use super::schedule::until;
 use super::search::Fared;
-use super::table::{Departure, KEEP, Now, Table};
+use super::table::{KEEP, Now, Table};
 use crate::provider::{CallError, Class};
 
 /// How long a row that made a batch fail travels alone.

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 
 use super::answer::{BatchResult, Spent};
 use super::call::{CallFailure, Caller, TRIES, What};
+use super::departure::Departure;
 use super::reference;
 use super::row::Held;
 use super::schedule::Gap;
-use super::table::{Departure, Limits, Now, Table};
+use super::table::{Limits, Now, Table};
 use super::{Join, Joined, MOST_REGIONS, Need, ObjectKey, Origin, View};
 use crate::clock::Clock;
 use crate::credential::IdentityId;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::departure::Departure;
 use super::group::Batch;
 use super::line::{Lane, Turn};
 use super::outage::Endpoint;
 use super::row::{GroupId, LineId, ObjectId, Place, Row, RowId};
-use super::table::{Departure, Now, Object, Table};
+use super::table::{Now, Object, Table};
 
 // === impl Table ===
 

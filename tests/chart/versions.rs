@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::end_to_end::kubectl::Kubectl;
-use super::end_to_end::page::Page;
 use super::end_to_end::wait::{SOON, until};
 use super::generated::{chart, read, root};
 use super::helm::{Helm, copy_of_chart};

@@ -24,6 +24,8 @@ pub struct Recording {
     pub namespace: String,
     /// The namespace of the object that a throttling cloud is asked for.
     pub throttled: String,
+    /// The namespace of very many objects that fail.
+    pub crowd: String,
     /// What was scraped, by the state's name. Beside each state, `after NAME` is what was scraped when it was over.
     pub states: BTreeMap<String, State>,
     /// The Prometheus that scraped the operator all the time.
@@ -61,11 +63,12 @@ async fn record() -> Recording {
         states: BTreeMap::new(),
     };
     let scene = Scene::new(&world, "shop").await;
-    let throttled = states::pass_through(&mut recorder, &scene).await;
+    let (throttled, crowd) = states::pass_through(&mut recorder, &scene).await;
     leaders::pass_through(&mut recorder).await;
     Recording {
         namespace: scene.namespace,
         throttled,
+        crowd,
         states: recorder.states,
         server: recorder.server,
         start,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cloudsim::{Effect, Fault, Secret};
+use futures::{StreamExt, stream};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
@@ -18,8 +19,11 @@ use super::recording::Recorder;
 /// How often what is to be noticed in time is read.
 const OFTEN: &str = "10s";
 
-/// Goes through all of them; returns the namespace of the object whose cloud throttles.
-pub async fn pass_through(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> String {
+/// More than there are objects that are shown one by one.
+const CROWD: usize = 1_002;
+
+/// Goes through all of them; returns the namespaces of the object whose cloud throttles, and of a crowd of objects.
+pub async fn pass_through(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> (String, String) {
     scene.put("db", "canary-value");
     let object = scene.object("db", OFTEN, &[("password", "db")]);
     scene.apply(&object).await.unwrap();
@@ -31,9 +35,10 @@ pub async fn pass_through(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> Str
     parked(recorder, scene).await;
     slow(recorder, scene).await;
     expiring(recorder, scene).await;
+    let crowd = crowded(recorder, scene).await;
     let throttled = throttled(recorder, scene).await;
     undecodable(recorder, scene).await;
-    throttled
+    (throttled, crowd)
 }
 
 /// The store `name`, at the cloud or elsewhere, that reads as the role and ServiceAccount `name`.
@@ -221,6 +226,55 @@ async fn throttled(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> String {
     scene.cloud.clear_fault(fault);
     recorder.well("after throttled").await;
     scene.namespace
+}
+
+/// Very many objects are suspended in another namespace, and then fail; each time one fails here.
+async fn crowded(recorder: &mut Recorder<'_>, scene: &Scene<'_>) -> String {
+    let crowd = Scene::new(recorder.world, "crowd").await;
+    let namespace = &crowd.namespace;
+    let suspended = format!(
+        r#"objects{{condition="Fresh",kind="ExternalCloudSecret",namespace="{namespace}",reason="Suspended",status="False"}} {CROWD}"#
+    );
+    let omitted = |count: usize| {
+        format!(r#"omitted{{kind="ExternalCloudSecret",namespace="{namespace}"}} {count}"#)
+    };
+    let not = |condition: &str| {
+        format!(r#"{{condition="{condition}",kind="ExternalCloudSecret",name="typo""#)
+    };
+    let [ready, fresh] = ["Ready", "Fresh"].map(not);
+
+    spread(&crowd, true).await;
+    reading(scene, "typo", "oos", "absent").await;
+    let shown = [&*ready, &*fresh, &*suspended];
+    recorder.seen("suspended", &shown).await;
+    scene.delete("typo").await;
+    recorder.well("after suspended").await;
+
+    spread(&crowd, false).await;
+    recorder.seen("crowd", &[&omitted(2)]).await;
+    reading(scene, "typo", "oos", "absent").await;
+    let shown = [&*ready, &*fresh, &*omitted(3)];
+    recorder.seen("crowded", &shown).await;
+    scene.delete("typo").await;
+    let (params, all) = (DeleteParams::default(), ListParams::default());
+    let deleted = crowd.objects().delete_collection(&params, &all).await;
+    deleted.unwrap();
+    recorder.well("after crowded").await;
+    crowd.namespace
+}
+
+/// Makes very many objects that name no store.
+async fn spread(crowd: &Scene<'_>, suspended: bool) {
+    let objects = (0..CROWD).map(|i| {
+        let mut object = crowd.object(&format!("crowd-{i}"), NEVER, &[("password", "absent")]);
+        object["spec"]["secretStoreRef"]["name"] = "absent".into();
+        object["spec"]["suspend"] = suspended.into();
+        object
+    });
+    let applied = stream::iter(objects).for_each_concurrent(16, async |object| {
+        crowd.apply(&object).await.unwrap();
+    });
+    applied.await;
 }
 
 async fn undecodable(recorder: &mut Recorder<'_>, scene: &Scene<'_>) {

@@ -8,8 +8,9 @@ use proptest::sample::Index;
 use tokio::time::Instant;
 
 use super::super::answer::{BatchResult, Spent};
+use super::super::departure::Departure;
 use super::super::row::Place;
-use super::super::table::{Departure, Now, Table};
+use super::super::table::{Now, Table};
 use super::world::*;
 use super::*;
 use crate::digest::{DigestKey, Domain};
