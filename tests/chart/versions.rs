@@ -12,6 +12,7 @@ use super::end_to_end::wait::{SOON, until};
 use super::generated::{chart, read, root};
 use super::helm::{Helm, copy_of_chart};
 use super::lifecycle::{EARLIER, earlier};
+use super::pages::Page;
 use super::release::{HOME, Release, install};
 
 /// The words of a page's command, for this chart and this file of values.
@@ -70,10 +71,8 @@ async fn goes_back(version: Binary, rollback: Option<&str>) {
     };
 
     let file = helm.values(&values);
-    let page = Page::read("upgrades.md");
-    let [command] = page.commands("Back to an older version")[..] else {
-        panic!("not one command")
-    };
+    let page = Page::read("docs/upgrades.md");
+    let [command] = page.all_commands("Back to an older version");
     helm.done(&words(command, old.to_str().unwrap(), &file));
     let deployment = format!("/apis/apps/v1/namespaces/{HOME}/deployments/{OPERATOR}");
     let deployment = release.get(&deployment).await.unwrap();
@@ -130,9 +129,8 @@ fn without_monitors(dir: &TempDir) -> PathBuf {
 #[tokio::test]
 async fn monitoring_is_switched_on_with_the_defaults_of_a_newer_chart_and_the_values_of_the_release()
  {
-    let page = read(&root().join("docs/alerts.md"));
-    let command = page.split("```sh\n").nth(1).unwrap();
-    let command = command.split("```").next().unwrap();
+    let page = Page::read("docs/alerts.md");
+    let [command] = page.all_commands("Alerts and the dashboard");
     for version in [Binary::Helm3, Binary::Helm4] {
         let cluster = Cluster::start(Options::new(false)).await.unwrap();
         let monitors = root().join("tests/chart/prometheus-operator");
