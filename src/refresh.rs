@@ -24,6 +24,7 @@ mod ladder;
 mod line;
 mod outage;
 mod park;
+mod passing;
 mod reader;
 mod reclaim;
 mod reference;
