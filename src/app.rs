@@ -21,6 +21,7 @@ mod base;
 mod connection;
 mod shown;
 mod term;
+mod transport;
 
 /// How long the API server may take to answer what is asked before anything runs.
 const START: Duration = Duration::from_secs(30);

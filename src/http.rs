@@ -34,6 +34,9 @@ pub use direct::DirectClient;
 
 /// How long a connection may take to be made.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept that nobody uses: longer than the shortest interval, and not for ever,
+/// because after a start there may be as many as batches in flight.
+const IDLE: Duration = Duration::from_secs(30);
 /// How long a whole call may take, from the connection to the last byte of the answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
@@ -222,6 +225,7 @@ impl Shared {
             .redirect(reqwest::redirect::Policy::none())
             .https_only(!self.options.allow_insecure)
             .connect_timeout(CONNECT_TIMEOUT.min(self.options.timeout))
+            .pool_idle_timeout(IDLE)
             .timeout(self.options.timeout)
             .dns_resolver(GuardedResolver(self.lookup))
     }

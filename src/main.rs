@@ -7,6 +7,10 @@ use external_cloud_secrets::args::{Cli, Command, RunArgs};
 use external_cloud_secrets::{app, cli, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
+// musl's own allocator has one lock for all threads: new objects took twice the CPU with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
@@ -34,6 +38,7 @@ fn run(args: RunArgs) -> Result<(), String> {
     // Whoever else installed a provider installed the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime can be started: {error}"))?;
@@ -47,6 +52,12 @@ fn run(args: RunArgs) -> Result<(), String> {
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result
+}
+
+/// How many threads run the operator's tasks. Two keep the API server busy (docs/scale.md); each has memory of its own, and a
+/// large node would start dozens.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2))
 }
 
 fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {

@@ -25,6 +25,7 @@ mod ladder;
 mod line;
 mod outage;
 mod park;
+mod passing;
 mod reader;
 mod reclaim;
 mod reference;

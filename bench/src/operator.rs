@@ -90,7 +90,9 @@ impl Operator {
             .arg(variable("POD_NAMESPACE", &setup.namespace))
             .arg(variable("HTTP_ADDRESS", &address))
             .arg(variable("CLOUD_URL", &setup.cloud))
-            .args(["ALLOW_INSECURE_ENDPOINTS=true", "RUST_LOG=info"]);
+            .args(["ALLOW_INSECURE_ENDPOINTS=true", "RUST_LOG=info"])
+            // As the image does.
+            .arg("MIMALLOC_PURGE_DELAY=0");
         match &setup.program {
             Program::Ours(path, arguments) => command.arg(path).args(arguments),
             Program::Other(text) => command.args(["sh", "-c", &format!("exec {text}")]),

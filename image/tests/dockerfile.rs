@@ -79,6 +79,13 @@ fn both_images_run_the_same_program_as_the_same_user() {
     let (dockerfile, archive) = (read("Dockerfile"), read("image/src/archive.rs"));
     let user = between(&dockerfile, "\nUSER ", "\n");
     assert_eq!(user, between(&archive, "const USER: &str = \"", "\""));
+    let environment = between(&dockerfile, "\nENV ", "\n");
+    assert_eq!(
+        environment,
+        between(&archive, "const ENVIRONMENT: &str = \"", "\"")
+    );
+    // What is measured is what is in the image.
+    assert!(read("bench/src/operator.rs").contains(&format!("\"{environment}\"")));
     let entrypoint = between(&dockerfile, "\nENTRYPOINT [\"", "\"]");
     let main = read("image/src/main.rs");
     assert!(main.contains(&format!("\"{entrypoint}\"")), "{entrypoint}");

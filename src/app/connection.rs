@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::client::ClientBuilder;
 use kube::config::{Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
 use super::AppError;
+use super::transport::transport;
 use crate::args::RunArgs;
 use crate::controller::named::WATCH_SECONDS;
 use crate::controller::pressure::{GiveWay, Pressure};
@@ -39,8 +39,6 @@ pub(super) async fn connect(
     // A connection that went dead ends here: watches bring something, or end, before.
     config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_SECONDS) + 15));
     config.reset_reader_on_write = true;
-    // Whoever asks has a ladder of its own; a request that waits in here would hold its place.
-    config.default_retry = false;
     let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let namespace = args.namespace.clone().unwrap_or_else(|| {
         if inside {
@@ -54,10 +52,9 @@ pub(super) async fn connect(
         url: url.clone(),
         reason,
     };
-    let client = || ClientBuilder::try_from(config.clone());
     let failed = |error: kube::Error| unreachable(reason(&error));
-    let ungated = client().map_err(failed)?.build();
-    let client = client().map_err(failed)?;
+    let ungated = transport(config.clone()).map_err(failed)?.build();
+    let client = transport(config).map_err(failed)?;
     let client = client.with_layer(&GiveWay(pressure.clone()));
     // Around the other, so that what waits to be let through ends with the leadership too.
     let client = client.with_layer(&Gate(leadership.clone())).build();

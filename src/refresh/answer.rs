@@ -182,7 +182,7 @@ impl Table {
 
     pub(super) fn keep_alone(&mut self, row: RowId, now: Instant) {
         if let Some(row) = self.rows.get_mut(&row) {
-            row.single_until = Some(now + ALONE);
+            row.keep_alone(now + ALONE);
         }
     }
 
@@ -190,11 +190,11 @@ impl Table {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
-        if let Some(failure) = row.failure.take() {
+        if let Some(failure) = row.take_failure() {
             row.epoch += 1;
             if failure.error.class == Class::NotFound {
                 // It did no batch any harm; it was only not there.
-                row.single_until = None;
+                row.rejoin();
             }
         }
         let version = held.fetched.version.as_deref();
@@ -223,10 +223,10 @@ impl Table {
                 self.wakes.insert(subscriber.object);
             }
         }
-        let wanted = !row.waiters.is_empty() || !row.is_applied(held.digest);
-        row.value = None;
+        let wanted = row.waiters().next().is_some() || !row.is_applied(held.digest);
+        row.drop_value();
         if wanted && held.sent + KEEP > now.at {
-            row.value = Some(Arc::clone(&held));
+            row.keep_value(Arc::clone(&held));
             self.keeping.insert((held.sent + KEEP, id));
         }
         row.scheduled = Some(row.interval);
@@ -262,7 +262,7 @@ impl Table {
         let siblings = objects.flat_map(|object| &object.rows).filter(sibling);
         for sibling in siblings.copied().collect::<Vec<RowId>>() {
             if let Some(row) = self.rows.get_mut(&sibling) {
-                row.value.take_if(|held| held.sent < sent);
+                row.drop_value_if(|held| held.sent < sent);
             }
         }
     }
@@ -300,8 +300,8 @@ impl Table {
         let Some(row) = self.rows.get_mut(&id) else {
             return 1;
         };
-        row.value = None;
-        let old = row.failure.take();
+        row.drop_value();
+        let old = row.take_failure();
         let failure = if let Some(mut old) = old.filter(|old| same_kind(&old.error, error)) {
             old.count = old.count.saturating_add(1);
             old.at = now.at;
@@ -309,12 +309,12 @@ impl Table {
             old
         } else {
             row.epoch += 1;
-            Box::new(Failure {
+            Failure {
                 error: Arc::clone(error),
                 count: 1,
                 at: now.at,
                 over: false,
-            })
+            }
         };
         for subscriber in row.subscribers.as_slice() {
             if subscriber.seen_epoch != row.epoch {
@@ -323,7 +323,7 @@ impl Table {
         }
         let answer = Err(Arc::clone(&failure.error));
         let failures = failure.count;
-        row.failure = Some(failure);
+        row.set_failure(failure);
         self.answer_waiters(id, sent, &answer, now.at);
         failures
     }
@@ -333,14 +333,15 @@ impl Table {
         let Some(row) = self.rows.get(&id) else {
             return;
         };
-        let Some(waiter) = row.waiters.last().filter(|_| row.place == Place::Resting) else {
+        let resting = row.place == Place::Resting;
+        let Some(waiter) = row.waiters().next().filter(|_| resting) else {
             return;
         };
         if let Some((error, until)) = self.parked(row.group) {
             self.fail_parked(id, &error, until, now.at, now);
         } else if let Some(error) = self.out_of_reach(row.group, now.at) {
             self.wait_for_endpoint(id, &error, now.at, now);
-        } else if let Some(object) = self.objects.get(waiter) {
+        } else if let Some(object) = self.objects.get(&waiter) {
             let namespace = Arc::clone(&object.key.namespace);
             self.hurry(id, &namespace, now.at);
         }

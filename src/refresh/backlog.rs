@@ -23,7 +23,7 @@ impl Table {
     /// Since when something is due and not done. What failed is known by its object's condition.
     pub fn backlog(&self, now: Now) -> Option<Timestamp> {
         let begins = self.recent_gap(now);
-        let rows = self.rows.values().filter(|row| row.failure.is_none());
+        let rows = self.rows.values().filter(|row| row.failure().is_none());
         let open = rows.filter_map(|row| self.open_since(row, now)).min();
         [begins.map(|gap| gap.since), open]
             .into_iter()
@@ -50,7 +50,7 @@ impl Table {
             Some(due) => ago(due)?,
             // Read, and on its way into a Secret.
             None => {
-                let held = row.value.as_ref()?;
+                let held = row.value()?;
                 let fetched = row.fetched.filter(|_| !row.is_applied(held.digest))?;
                 row.slots().satisfied_by(ago(fetched)?)
             }

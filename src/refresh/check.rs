@@ -114,14 +114,14 @@ impl Table {
         assert_eq!(queued, due, "{:?}", row.place);
         let waits = matches!(row.place, Place::Ripe | Place::Queued);
         assert_eq!(wanted > 0, waits, "{:?}", row.place);
-        let hopeless = row.failure.is_some();
+        let hopeless = row.failure().is_some();
         assert!(
             row.due.is_some() || row.place != Place::Resting || hopeless,
             "a row is lost"
         );
         if row.place == Place::Resting {
             assert!(
-                row.waiters.is_empty(),
+                row.waiters().next().is_none(),
                 "somebody waits for a row that nobody fetches"
             );
         }
@@ -137,7 +137,10 @@ impl Table {
             open.sort_unstable();
             open.dedup();
             assert_eq!(waiting.left(), open.len());
-            assert!(open.iter().all(|row| self.rows[row].waiters.contains(id)));
+            assert!(
+                open.iter()
+                    .all(|row| self.rows[row].waiters().any(|waiter| waiter == *id))
+            );
         }
     }
 }

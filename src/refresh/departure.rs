@@ -145,7 +145,7 @@ impl Table {
             }
             // A newer value has an entry of its own.
             if let Some(row) = self.rows.get_mut(&id) {
-                row.value.take_if(|held| held.sent + KEEP <= now);
+                row.drop_value_if(|held| held.sent + KEEP <= now);
             }
         }
     }

@@ -77,7 +77,7 @@ impl Table {
         };
         self.learned.insert(id, sent);
         // Whoever waits for it has it sent for as soon as its call is back.
-        if row.waiters.is_empty() {
+        if row.waiters().next().is_none() {
             self.set_due(id, Some(now.at), now.at);
         }
     }

@@ -148,7 +148,7 @@ impl Table {
         {
             for row in rows {
                 if let Some(row) = self.rows.get_mut(&row) {
-                    row.waiters.retain(|waiter| *waiter != id);
+                    row.set_waits(id, false);
                 }
             }
         }
@@ -180,17 +180,16 @@ impl Table {
         let Some(row) = self.rows.get_mut(&id) else {
             return;
         };
-        let waiters = std::mem::take(&mut row.waiters);
-        let mut later = Vec::new();
-        for object in waiters {
-            let Some(entry) = self.objects.get_mut(&object) else {
-                continue;
-            };
-            let Some(waiting) = entry.waiting.as_mut() else {
+        let all = row.subscribers.as_mut_slice().iter_mut();
+        for subscriber in all.filter(|subscriber| subscriber.waits) {
+            let object = subscriber.object;
+            subscriber.waits = false;
+            let entry = self.objects.get_mut(&object);
+            let Some(waiting) = entry.and_then(|entry| entry.waiting.as_mut()) else {
                 continue;
             };
             if !waiting.takes(sent, answer) {
-                later.push(object);
+                subscriber.waits = true;
             } else if waiting.answers.insert(id, answer.clone()).is_none() {
                 waiting.left -= 1;
                 waiting.complete = now;
@@ -199,9 +198,6 @@ impl Table {
                     self.collecting.insert((now + PATIENCE, object));
                 }
             }
-        }
-        if let Some(row) = self.rows.get_mut(&id) {
-            row.waiters = later;
         }
     }
 
@@ -255,10 +251,8 @@ impl Table {
                 }
             }
             waiting.left += 1;
-            if let Some(row) = self.rows.get_mut(&row_id)
-                && !row.waiters.contains(&id)
-            {
-                row.waiters.push(id);
+            if let Some(row) = self.rows.get_mut(&row_id) {
+                row.set_waits(id, true);
             }
         }
         waiting
@@ -281,13 +275,13 @@ impl Table {
             return Offer::Wanted;
         };
         let last = |failed: &Failure| !request.retry || failed.at >= since;
-        if let Some(failure) = &row.failure
+        if let Some(failure) = row.failure()
             && request.anew.is_none()
             && last(failure)
         {
             return Offer::Answer(Err(Arc::clone(&failure.error)));
         }
-        if let Some(held) = row.value.as_ref().filter(|held| held.sent >= since) {
+        if let Some(held) = row.value().filter(|held| held.sent >= since) {
             return Offer::Answer(Ok(Arc::clone(held)));
         }
         match row.place {
@@ -307,7 +301,7 @@ impl Table {
         }
         let (error, until) = self.parked(group)?;
         let known = |failure: &Failure| same_kind(&failure.error, &error);
-        if !row.failure.as_deref().is_some_and(known) {
+        if !row.failure().is_some_and(known) {
             if matches!(place, Place::Resting | Place::Ripe) {
                 self.fail_parked(id, &error, until, now.at, now);
             } else {
@@ -317,7 +311,7 @@ impl Table {
             // It is the probe that was just asked for.
             self.set_due(id, Some(until), now.at);
         }
-        let failure = self.rows.get(&id)?.failure.as_ref()?;
+        let failure = self.rows.get(&id)?.failure()?;
         Some(Arc::clone(&failure.error))
     }
 
@@ -327,7 +321,7 @@ impl Table {
         let (group, place) = (row.group, row.place);
         let error = self.out_of_reach(group, now.at)?;
         let known = |failure: &Failure| same_kind(&failure.error, &error);
-        if !row.failure.as_deref().is_some_and(known) {
+        if !row.failure().is_some_and(known) {
             match place {
                 Place::Resting | Place::Ripe => self.wait_for_endpoint(id, &error, now.at, now),
                 Place::Queued | Place::InFlight => {
@@ -335,7 +329,7 @@ impl Table {
                 }
             }
         }
-        let failure = self.rows.get(&id)?.failure.as_ref()?;
+        let failure = self.rows.get(&id)?.failure()?;
         Some(Arc::clone(&failure.error))
     }
 

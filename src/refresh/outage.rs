@@ -299,7 +299,7 @@ impl Table {
             let Some(row) = self.rows.get_mut(&id).filter(waiting) else {
                 continue;
             };
-            if let Some(failure) = &mut row.failure {
+            if let Some(failure) = row.failure_mut() {
                 failure.over = true;
             }
             let spread = (Duration::from(row.interval) / 4)

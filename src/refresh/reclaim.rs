@@ -97,7 +97,7 @@ impl Table {
         };
         for row in waiting.give_back() {
             if let Some(row) = self.rows.get_mut(&row) {
-                row.value = None;
+                row.drop_value();
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::passing::Passing;
 use super::reference::KeptKey;
 use super::schedule::Slots;
 use super::subscriber::{Interval, Subscriber, Subscribers};
@@ -94,7 +95,6 @@ pub(super) struct Row {
     /// By which the reference is known.
     pub digest: Digest,
     pub seen: Option<Seen>,
-    pub failure: Option<Box<Failure>>,
     /// Moves when the outcome changes its kind; subscribers that have not seen it are woken.
     pub epoch: u32,
     /// When it was last read well.
@@ -108,12 +108,9 @@ pub(super) struct Row {
     /// It is due because of something that happens then: a read before that would not do.
     pub exact: bool,
     pub place: Place,
-    /// Until when it travels alone, because a batch failed for its sake.
-    pub single_until: Option<Instant>,
-    /// The last value, for a few seconds, while somebody may want it.
-    pub value: Option<Arc<Held>>,
     pub subscribers: Subscribers,
-    pub waiters: Vec<ObjectId>,
+    /// What it has for a while only.
+    pub(super) passing: Option<Box<Passing>>,
 }
 
 // === impl Held ===
@@ -169,7 +166,6 @@ impl Row {
             key,
             digest,
             seen: None,
-            failure: None,
             epoch: 0,
             fetched: None,
             interval: Interval::MAX,
@@ -177,10 +173,8 @@ impl Row {
             due: None,
             exact: false,
             place: Place::Resting,
-            single_until: None,
-            value: None,
-            subscribers: Subscribers::none(),
-            waiters: Vec::new(),
+            subscribers: Subscribers::None,
+            passing: None,
         }
     }
 
@@ -202,22 +196,15 @@ impl Row {
         Some(then.max(now.checked_add(SOONEST).ok()?))
     }
 
-    /// Whether the row may leave in a batch with others at `now`.
-    pub fn sociable(&self, now: Instant) -> bool {
-        self.single_until.is_none_or(|until| until <= now)
-    }
-
     /// Whether its endpoint's silence is all it waits for.
     pub fn waits_for_endpoint(&self) -> bool {
         let silent = |failure: &Failure| failure.error.class == Class::Unavailable;
-        self.place == Place::Resting
-            && self.due.is_none()
-            && self.failure.as_deref().is_some_and(silent)
+        self.place == Place::Resting && self.due.is_none() && self.failure().is_some_and(silent)
     }
 
     /// Whether a read at `now` would satisfy its next due time.
     pub fn is_early(&self, due: Instant, now: Instant) -> bool {
-        let well = self.failure.as_ref().is_none_or(|failure| failure.over);
+        let well = self.failure().is_none_or(|failure| failure.over);
         well && !self.exact && due <= now + self.slots().early()
     }
 
@@ -246,6 +233,7 @@ impl Row {
                 interval,
                 applied,
                 seen_epoch: self.epoch,
+                waits: false,
             });
             Interval::MAX
         };
@@ -262,7 +250,20 @@ impl Row {
         {
             self.find_interval();
         }
-        self.waiters.retain(|waiter| *waiter != object);
+    }
+
+    /// The objects that wait for its next answer.
+    pub fn waiters(&self) -> impl Iterator<Item = ObjectId> {
+        let waits = |subscriber: &&Subscriber| subscriber.waits;
+        let waiting = self.subscribers.as_slice().iter().filter(waits);
+        waiting.map(|subscriber| subscriber.object)
+    }
+
+    /// Notes whether one of its subscribers waits for its next answer.
+    pub fn set_waits(&mut self, object: ObjectId, waits: bool) {
+        if let Some(subscriber) = self.subscribers.get_mut(object) {
+            subscriber.waits = waits;
+        }
     }
 
     fn find_interval(&mut self) {
@@ -282,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_row_at_rest_is_small() {
-        assert!(size_of::<Row>() <= 248, "{} bytes", size_of::<Row>());
+        assert!(size_of::<Row>() <= 192, "{} bytes", size_of::<Row>());
     }
 
     #[test]

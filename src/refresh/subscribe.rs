@@ -112,7 +112,7 @@ impl Table {
         let waits = |class| class != Class::NotFound;
         if row.place != Place::Resting
             || row.scheduled == Some(row.interval)
-            || row.failure.as_ref().is_some_and(|f| waits(f.error.class))
+            || row.failure().is_some_and(|f| waits(f.error.class))
         {
             return;
         }
@@ -153,7 +153,8 @@ impl Table {
 
     fn row_id(&mut self, need: &Need, now: Now) -> RowId {
         let digest = reference::digest(&self.key, &need.origin, &need.key);
-        if let Some(id) = self.row_ids.get(&digest) {
+        let row_of = |id: &RowId| self.rows.get(id).is_some_and(|row| row.digest == digest);
+        if let Some(id) = self.row_ids.find(digest.leading_u64(), row_of) {
             return *id;
         }
         let reader = self.reader_id(&need.origin);
@@ -168,7 +169,9 @@ impl Table {
         let id = RowId(self.fresh_id());
         let row = Row::new(group_id, KeptKey::new(need.key.clone()), digest);
         self.rows.insert(id, Box::new(row));
-        self.row_ids.insert(digest, id);
+        let hash_of = |id: &RowId| self.rows.get(id).map_or(0, |row| row.hash());
+        self.row_ids
+            .insert_unique(digest.leading_u64(), id, hash_of);
         if let Some(group) = self.groups.get_mut(&group_id) {
             group.rows += 1;
         }
@@ -193,7 +196,9 @@ impl Table {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
-        self.row_ids.remove(&row.digest);
+        if let Ok(entry) = self.row_ids.find_entry(row.hash(), |known| *known == id) {
+            entry.remove();
+        }
         self.learned.remove(&id);
         let Some(group) = self.groups.get_mut(&row.group) else {
             return;

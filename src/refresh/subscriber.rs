@@ -19,14 +19,18 @@ pub(super) struct Subscriber {
     pub applied: Option<Digest>,
     /// The row's epoch when the object last looked.
     pub seen_epoch: u32,
+    /// It waits for the row's next answer.
+    pub waits: bool,
 }
 
 /// The subscribers of one row, sorted by object. Most rows have one.
 #[derive(Debug)]
 pub(super) enum Subscribers {
+    None,
     One(Subscriber),
-    /// None, or several.
-    Many(Vec<Subscriber>),
+    /// Apart, so that the others take no more than one.
+    #[allow(clippy::box_collection)]
+    Many(Box<Vec<Subscriber>>),
 }
 
 // === impl Interval ===
@@ -54,12 +58,9 @@ impl From<Interval> for Duration {
 // === impl Subscribers ===
 
 impl Subscribers {
-    pub const fn none() -> Self {
-        Self::Many(Vec::new())
-    }
-
     pub fn as_slice(&self) -> &[Subscriber] {
         match self {
+            Self::None => &[],
             Self::One(one) => std::slice::from_ref(one),
             Self::Many(many) => many,
         }
@@ -73,43 +74,54 @@ impl Subscribers {
     pub fn get_mut(&mut self, object: ObjectId) -> Option<&mut Subscriber> {
         let at = self.position(object).ok()?;
         match self {
+            Self::None => None,
             Self::One(one) => Some(one),
             Self::Many(many) => many.get_mut(at),
         }
     }
 
+    pub fn as_mut_slice(&mut self) -> &mut [Subscriber] {
+        match self {
+            Self::None => &mut [],
+            Self::One(one) => std::slice::from_mut(one),
+            Self::Many(many) => many,
+        }
+    }
+
     /// Adds a subscriber; one of the same object is not among them.
     pub fn add(&mut self, new: Subscriber) {
-        let mut all = self.take();
-        if all.is_empty() {
-            *self = Self::One(new);
-            return;
+        match self {
+            Self::None => *self = Self::One(new),
+            Self::One(_) => {
+                if let Self::One(old) = std::mem::replace(self, Self::None) {
+                    let mut both = vec![old, new];
+                    both.sort_unstable_by_key(|subscriber| subscriber.object);
+                    *self = Self::Many(Box::new(both));
+                }
+            }
+            Self::Many(many) => {
+                let at = many.partition_point(|known| known.object < new.object);
+                many.insert(at, new);
+            }
         }
-        let at = all.partition_point(|known| known.object < new.object);
-        all.insert(at, new);
-        *self = Self::Many(all);
     }
 
     /// Takes out the subscriber of `object`.
     pub fn remove(&mut self, object: ObjectId) -> Option<Subscriber> {
         let at = self.position(object).ok()?;
-        let mut all = self.take();
-        let left = all.remove(at);
-        *self = match (all.len(), all.pop()) {
-            (1, Some(last)) => Self::One(last),
-            (_, last) => {
-                all.extend(last);
-                Self::Many(all)
-            }
+        let Self::Many(many) = self else {
+            return match std::mem::replace(self, Self::None) {
+                Self::One(left) => Some(left),
+                Self::None | Self::Many(_) => None,
+            };
         };
-        Some(left)
-    }
-
-    fn take(&mut self) -> Vec<Subscriber> {
-        match std::mem::replace(self, Self::none()) {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
+        let left = many.remove(at);
+        if many.len() == 1
+            && let Some(last) = many.pop()
+        {
+            *self = Self::One(last);
         }
+        Some(left)
     }
 
     fn position(&self, object: ObjectId) -> Result<usize, usize> {
@@ -128,6 +140,7 @@ mod tests {
             interval: Interval::MAX,
             applied: None,
             seen_epoch: 0,
+            waits: false,
         }
     }
 
@@ -137,7 +150,7 @@ mod tests {
 
     #[test]
     fn subscribers_come_and_go_in_order() {
-        let mut all = Subscribers::none();
+        let mut all = Subscribers::None;
         for (object, after) in [(2, vec![2]), (3, vec![2, 3]), (1, vec![1, 2, 3])] {
             all.add(subscriber(object));
             assert_eq!(objects(&all), after);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -90,7 +91,8 @@ pub(super) struct Table {
     /// Joins whose answers are complete, in the order in which they go out of date.
     pub(super) collecting: BTreeSet<(Instant, ObjectId)>,
     pub(super) object_ids: HashMap<ObjectKey, ObjectId>,
-    pub(super) row_ids: HashMap<Digest, RowId>,
+    /// By the digest of the reference, which is in the row: kept twice, it would be most of this.
+    pub(super) row_ids: HashTable<RowId>,
     pub(super) readers: HashMap<ReaderId, Reader>,
     pub(super) reader_ids: HashMap<(IdentityId, Address), ReaderId>,
     /// Rows of which something was learned for the read that is to follow, and when that was asked.
@@ -152,7 +154,7 @@ impl Table {
             wakes: BTreeSet::new(),
             collecting: BTreeSet::new(),
             object_ids: HashMap::new(),
-            row_ids: HashMap::new(),
+            row_ids: HashTable::new(),
             readers: HashMap::new(),
             reader_ids: HashMap::new(),
             learned: HashMap::new(),
@@ -173,7 +175,7 @@ impl Table {
             if let Some(subscriber) = row.subscribers.get_mut(id) {
                 subscriber.seen_epoch = epoch;
             }
-            match (&row.failure, &row.seen) {
+            match (row.failure(), &row.seen) {
                 (Some(failure), _) => View::Failed(Arc::clone(&failure.error)),
                 (None, Some(seen)) => View::Fresh(seen.clone()),
                 (None, None) => View::Unknown,
@@ -209,8 +211,8 @@ impl Table {
                 subscriber.applied = *digest;
             }
             // A value that everybody has is a convenience; where room is short, it goes.
-            if filling && row.value.as_ref().is_some_and(|v| row.is_applied(v.digest)) {
-                row.value = None;
+            if filling && row.value().is_some_and(|v| row.is_applied(v.digest)) {
+                row.drop_value();
             }
         }
     }

@@ -113,7 +113,7 @@ impl Table {
             let Some(row) = self.rows.get_mut(&row_id) else {
                 continue;
             };
-            let lane = match row.failure {
+            let lane = match row.failure() {
                 Some(_) => Lane::Retry,
                 None => Lane::Periodic,
             };
@@ -185,10 +185,7 @@ impl Table {
             return;
         };
         let others = |object: &Object| object.key.namespace != *namespace;
-        let mut waiters = row
-            .waiters
-            .iter()
-            .filter_map(|waiter| self.objects.get(waiter));
+        let mut waiters = row.waiters().filter_map(|waiter| self.objects.get(&waiter));
         if waiters.all(others)
             && let Some(group) = self.groups.get_mut(&row.group)
         {

@@ -128,7 +128,7 @@ impl Bench {
         self.table.check();
         for row in self.table.rows.values() {
             let latest = self.now.at + Duration::from(row.interval) * 11 / 10;
-            if row.failure.is_none() && row.place == Place::Resting {
+            if row.failure().is_none() && row.place == Place::Resting {
                 assert!(
                     row.due.is_some_and(|due| due <= latest),
                     "whatever the clock says"
