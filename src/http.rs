@@ -34,9 +34,9 @@ pub use direct::DirectClient;
 
 /// How long a connection may take to be made.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept that nobody uses: longer than the shortest interval, and not for ever,
+/// How long a connection is kept that nobody uses: as long as the shortest interval, and not for ever,
 /// because after a start there may be as many as batches in flight.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(10);
 /// How long a whole call may take, from the connection to the last byte of the answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
