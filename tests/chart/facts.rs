@@ -120,6 +120,7 @@ fn every_version_on_the_page_is_this_one() {
         "external-cloud-secrets:",
         "external-cloud-secrets-",
         "--version ",
+        "tag: ",
     ] {
         for rest in text.split(before).skip(1) {
             let version = rest.split(|c: char| !c.is_ascii_digit() && c != '.');

@@ -154,7 +154,6 @@ async fn an_account_that_is_there_already_is_bound_runs_and_is_held_to_the_polic
     let helm = Helm::new(Binary::Helm4).await;
     for (values, name, made) in [
         (json!({ "create": false, "name": "theirs" }), "theirs", 0),
-        (json!({ "create": false }), "default", 0),
         (json!({ "name": "ours" }), "ours", 1),
     ] {
         let values = json!({ "serviceAccount": values });

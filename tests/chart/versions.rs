@@ -123,6 +123,14 @@ fn without_monitors(dir: &TempDir) -> PathBuf {
     let metrics = values["metrics"].as_object_mut().unwrap();
     assert!(metrics.remove("podMonitor").is_some());
     std::fs::write(&path, values.to_string()).unwrap();
+    let path = chart.join("values.schema.json");
+    let mut schema: Value = serde_json::from_str(&read(&path)).unwrap();
+    let required = &mut schema["properties"]["metrics"]["required"];
+    let required = required.as_array_mut().unwrap();
+    required.retain(|name| name != "podMonitor");
+    std::fs::write(&path, schema.to_string()).unwrap();
+    let check = chart.join("templates/_check.tpl");
+    std::fs::write(&check, "{{- define \"xcs.check\" -}}{{- end }}").unwrap();
     chart
 }
 
