@@ -42,6 +42,7 @@ mod tests;
 mod turn;
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,9 +92,13 @@ pub struct Need {
 /// The most regions that one entry may be read in.
 pub const MOST_REGIONS: u8 = 3;
 
-/// The object that needs rows.
+/// The object that needs rows. Many tables hold its key, so they share what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectKey {
+pub struct ObjectKey(Arc<ObjectName>);
+
+/// What an [`ObjectKey`] is of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectName {
     /// Its namespace, by which the fast lane is fair.
     pub namespace: Arc<str>,
     /// Its name.
@@ -150,18 +155,21 @@ impl fmt::Debug for Origin {
 impl ObjectKey {
     /// The key of `namespace/name`.
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
+        Self(Arc::new(ObjectName {
             namespace: namespace.into(),
             name: name.into(),
             rank: 0,
-        }
+        }))
     }
 
     /// The key of what has the name `name` in the same namespace.
     #[must_use]
     pub fn beside(&self, name: &str) -> Self {
         let same = *self.name == *name;
-        Self {
+        if same && self.rank == 0 {
+            return self.clone();
+        }
+        Self(Arc::new(ObjectName {
             namespace: Arc::clone(&self.namespace),
             name: if same {
                 Arc::clone(&self.name)
@@ -169,14 +177,22 @@ impl ObjectKey {
                 name.into()
             },
             rank: 0,
-        }
+        }))
     }
 
     /// The same object where it asks its `rank`-th other region. Whatever wakes that wakes the object.
     #[must_use]
     pub fn elsewhere(&self, rank: u8) -> Self {
-        let key = self.clone();
-        Self { rank, ..key }
+        let name = ObjectName::clone(self);
+        Self(Arc::new(ObjectName { rank, ..name }))
+    }
+}
+
+impl Deref for ObjectKey {
+    type Target = ObjectName;
+
+    fn deref(&self) -> &ObjectName {
+        &self.0
     }
 }
 
