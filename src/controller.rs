@@ -33,6 +33,10 @@ pub fn reason(error: &kube::Error) -> String {
         kube::Error::Api(status) => format!("{} ({})", status.code, status.reason),
         kube::Error::Auth(_) => "no credentials for the API server".to_owned(),
         kube::Error::Service(error) if error.is::<NotLeading>() => NotLeading.to_string(),
+        // Its text would quote the address, which may hold a password.
+        kube::Error::ProxyProtocolDisabled { .. } => {
+            "the kubeconfig names a proxy-url, which is not supported".to_owned()
+        }
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "an undecodable answer".to_owned(),
         _ => "no answer".to_owned(),
     }

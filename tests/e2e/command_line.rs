@@ -39,6 +39,11 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
     let server = world.cluster.server();
     let at = |url: &str| text.replace(server, url);
     let forged = text.replace("token: ", "token: x");
+    let line = text.lines().find(|line| line.contains("server: ")).unwrap();
+    let proxy = line.replace("server: ", "proxy-url: ");
+    let proxy = proxy.replace(server, "http://user:canary-proxy@127.0.0.1:1");
+    let proxy = proxy.replace("- ", "  ");
+    let proxied = text.replace(line, &format!("{line}\n{proxy}"));
     let good = kubeconfig.to_str().unwrap().to_owned();
     let cases: Vec<(Vec<&str>, Option<PathBuf>, Vec<&str>)> = vec![
         (vec!["--no-such-flag"], None, vec!["--no-such-flag"]),
@@ -86,6 +91,7 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
             vec![&silent_url, "10 s"],
         ),
         (vec![], Some(file("forged", &forged)), vec![server, "401"]),
+        (vec![], Some(file("proxied", &proxied)), vec!["proxy-url"]),
     ];
     let runs = cases.into_iter().map(|(args, kubeconfig, words)| {
         let args: Vec<String> = args.into_iter().map(ToOwned::to_owned).collect();
@@ -103,6 +109,7 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
             let output = command.args(&args).output().unwrap();
             let first = reason(&output);
             assert!(!output.status.success(), "{args:?} was accepted");
+            assert!(!first.contains("canary-proxy"), "{first}");
             for word in words {
                 assert!(first.contains(&word), "{args:?}: {word} is not in: {first}");
             }
