@@ -32,6 +32,7 @@ const OTHERS: &[(&str, &[&str])] = &[
         &[
             "create-namespace",
             "force-conflicts",
+            "install",
             "namespace",
             "reset-then-reuse-values",
             "set",
