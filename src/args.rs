@@ -37,7 +37,7 @@ pub struct CrdsArgs {
 /// Settings of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Where /healthz, /readyz and /metrics are served. [::] is every address, of IPv4 too.
+    /// Where /healthz, /readyz and /metrics are served; by default at every address, of IPv4 too.
     #[arg(
         long,
         env = "HTTP_ADDRESS",

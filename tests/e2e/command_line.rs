@@ -12,6 +12,36 @@ use super::world::World;
 /// How long the operator may take to say why it cannot start.
 const REFUSED: Duration = Duration::from_secs(15);
 
+/// A start with these arguments ends soon, with a line that has these words.
+fn is_refused(args: &[String], kubeconfig: Option<PathBuf>, words: &[String]) {
+    let start = Instant::now();
+    let mut command = program();
+    command.arg("run");
+    if !args.iter().any(|arg| arg == "--http-address") {
+        command.args(["--http-address", "127.0.0.1:0"]);
+    }
+    if let Some(kubeconfig) = kubeconfig {
+        command.env("KUBECONFIG", kubeconfig);
+    }
+    let output = command.args(args).output().unwrap();
+    let first = reason(&output);
+    assert!(!output.status.success(), "{args:?} was accepted");
+    assert!(!first.contains("canary-proxy"), "{first}");
+    for word in words {
+        assert!(first.contains(word), "{args:?}: {word} is not in: {first}");
+    }
+    assert!(start.elapsed() < REFUSED, "{args:?}: {:?}", start.elapsed());
+}
+
+/// The kubeconfig with a proxy to the API server, which has a password.
+fn behind_proxy(kubeconfig: &str, server: &str) -> String {
+    let is_server = |line: &&str| line.contains("server: ");
+    let line = kubeconfig.lines().find(is_server).unwrap();
+    let proxy = line.replace("server: ", "proxy-url: ").replace("- ", "  ");
+    let proxy = proxy.replace(server, "http://user:canary-proxy@127.0.0.1:1");
+    kubeconfig.replace(line, &format!("{line}\n{proxy}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_cannot_succeed_says_why_in_one_line() {
     let world = World::shared().await;
@@ -39,11 +69,6 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
     let server = world.cluster.server();
     let at = |url: &str| text.replace(server, url);
     let forged = text.replace("token: ", "token: x");
-    let line = text.lines().find(|line| line.contains("server: ")).unwrap();
-    let proxy = line.replace("server: ", "proxy-url: ");
-    let proxy = proxy.replace(server, "http://user:canary-proxy@127.0.0.1:1");
-    let proxy = proxy.replace("- ", "  ");
-    let proxied = text.replace(line, &format!("{line}\n{proxy}"));
     let good = kubeconfig.to_str().unwrap().to_owned();
     let cases: Vec<(Vec<&str>, Option<PathBuf>, Vec<&str>)> = vec![
         (vec!["--no-such-flag"], None, vec!["--no-such-flag"]),
@@ -91,30 +116,16 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
             vec![&silent_url, "10 s"],
         ),
         (vec![], Some(file("forged", &forged)), vec![server, "401"]),
-        (vec![], Some(file("proxied", &proxied)), vec!["proxy-url"]),
+        (
+            vec![],
+            Some(file("proxied", &behind_proxy(&text, server))),
+            vec!["proxy-url"],
+        ),
     ];
     let runs = cases.into_iter().map(|(args, kubeconfig, words)| {
         let args: Vec<String> = args.into_iter().map(ToOwned::to_owned).collect();
         let words: Vec<String> = words.into_iter().map(ToOwned::to_owned).collect();
-        tokio::task::spawn_blocking(move || {
-            let start = Instant::now();
-            let mut command = program();
-            command.arg("run");
-            if !args.iter().any(|arg| arg == "--http-address") {
-                command.args(["--http-address", "127.0.0.1:0"]);
-            }
-            if let Some(kubeconfig) = kubeconfig {
-                command.env("KUBECONFIG", kubeconfig);
-            }
-            let output = command.args(&args).output().unwrap();
-            let first = reason(&output);
-            assert!(!output.status.success(), "{args:?} was accepted");
-            assert!(!first.contains("canary-proxy"), "{first}");
-            for word in words {
-                assert!(first.contains(&word), "{args:?}: {word} is not in: {first}");
-            }
-            assert!(start.elapsed() < REFUSED, "{args:?}: {:?}", start.elapsed());
-        })
+        tokio::task::spawn_blocking(move || is_refused(&args, kubeconfig, &words))
     });
     for run in futures::future::join_all(runs).await {
         run.unwrap();
