@@ -26,9 +26,9 @@ libraries=$(rustc --print target-libdir --target "$target")
 ls "$libraries"/libstd-*.rlib >/dev/null 2>&1 || { echo "image: the standard library of $target is missing: rustup target add $target"; exit 1; }
 
 # ring's few C files need no C library, and mimalloc's call what every one has by the same name, so a compiler for glibc will do; it
-# must not put glibc's checks into them.
+# must not put glibc's checks into them, nor the time at which it runs.
 name=${target//-/_}
-export "CC_$name=$compiler" "CFLAGS_$name=-std=gnu11 -U_FORTIFY_SOURCE -fno-stack-protector -ffile-prefix-map=$PWD=. -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=cargo"
+export "CC_$name=$compiler" "CFLAGS_$name=-std=gnu11 -Wno-builtin-macro-redefined -D__DATE__=\"\" -D__TIME__=\"\" -U_FORTIFY_SOURCE -fno-stack-protector -ffile-prefix-map=$PWD=. -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=cargo"
 # The linker that comes with Rust links for every target, folds what is there twice and packs relocations, so that the image does
 # not depend on the machine's. Paths of this machine are in no message of the program.
 rust=$(rustc --print sysroot)
