@@ -40,7 +40,10 @@ struct Waiting {
     tickets: Writer<Ticket>,
     /// Each is here once, however often it is woken.
     places: HashMap<ObjectKey, Place>,
-    line: VecDeque<ObjectKey>,
+    /// By what woke them: the first is for those who may have to ask the hub, the second for those it answered.
+    lines: [VecDeque<ObjectKey>; 2],
+    /// The line whose turn it is.
+    turn: usize,
     inside: usize,
     /// That of the queue, when it has asked in vain.
     waker: Option<Waker>,
@@ -64,7 +67,8 @@ impl Default for Gate {
             waiting: Mutex::new(Waiting {
                 tickets,
                 places: HashMap::new(),
-                line: VecDeque::new(),
+                lines: Default::default(),
+                turn: 0,
                 inside: 0,
                 waker: None,
             }),
@@ -79,12 +83,13 @@ impl Gate {
         self.tickets.clone()
     }
 
-    /// Those `woken`, as they are let in.
+    /// Those `woken` by a change and those `answered` by the hub, as they are let in.
     pub fn admitted(
         self: &Arc<Self>,
         woken: impl Stream<Item = ObjectKey> + Send + 'static,
+        answered: impl Stream<Item = ObjectKey> + Send + 'static,
     ) -> BoxStream<'static, ObjectRef<Ticket>> {
-        let (gate, mut woken) = (Arc::clone(self), woken.boxed());
+        let (gate, mut woken) = (Arc::clone(self), [woken.boxed(), answered.boxed()]);
         let admitted = stream::poll_fn(move |cx| gate.poll(&mut woken, cx));
         admitted
             .map(|object| ObjectRef::new(&object.name).within(&object.namespace))
@@ -103,7 +108,7 @@ impl Gate {
         waiting.inside -= 1;
         if waiting.places.is_empty() {
             waiting.places.shrink_to_fit();
-            waiting.line.shrink_to_fit();
+            waiting.lines.iter_mut().for_each(VecDeque::shrink_to_fit);
         }
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
@@ -122,21 +127,24 @@ impl Gate {
 
     fn poll(
         &self,
-        woken: &mut BoxStream<'static, ObjectKey>,
+        woken: &mut [BoxStream<'static, ObjectKey>; 2],
         cx: &mut Context<'_>,
     ) -> Poll<Option<ObjectKey>> {
         let mut waiting = self.lock();
-        let ended = loop {
-            match woken.poll_next_unpin(cx) {
-                Poll::Ready(Some(object)) => waiting.line_up(object),
-                Poll::Ready(None) => break true,
-                Poll::Pending => break false,
-            }
-        };
+        let mut ended = true;
+        for (line, woken) in woken.iter_mut().enumerate() {
+            ended &= loop {
+                match woken.poll_next_unpin(cx) {
+                    Poll::Ready(Some(object)) => waiting.line_up(line, object),
+                    Poll::Ready(None) => break true,
+                    Poll::Pending => break false,
+                }
+            };
+        }
         if let Some(object) = waiting.let_in() {
             return Poll::Ready(Some(object));
         }
-        if ended && waiting.line.is_empty() {
+        if ended && waiting.lines.iter().all(VecDeque::is_empty) {
             return Poll::Ready(None);
         }
         waiting.waker = Some(cx.waker().clone());
@@ -151,11 +159,11 @@ impl Gate {
 // === impl Waiting ===
 
 impl Waiting {
-    fn line_up(&mut self, object: ObjectKey) {
+    fn line_up(&mut self, line: usize, object: ObjectKey) {
         // Whoever is not begun yet will see what it is woken for.
         if !self.places.contains_key(&object) {
             self.places.insert(object.clone(), Place::Line);
-            self.line.push_back(object);
+            self.lines[line].push_back(object);
         }
     }
 
@@ -163,7 +171,12 @@ impl Waiting {
         if self.inside >= MOST_INSIDE {
             return None;
         }
-        let object = self.line.pop_front()?;
+        let turns = [self.turn, 1 - self.turn];
+        let line = turns
+            .into_iter()
+            .find(|line| !self.lines[*line].is_empty())?;
+        let object = self.lines[line].pop_front()?;
+        self.turn = 1 - line;
         self.places.insert(object.clone(), Place::Inside);
         self.inside += 1;
         let ticket = Event::Apply(ticket(&object));

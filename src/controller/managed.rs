@@ -13,6 +13,15 @@ use crate::refresh::ObjectKey;
 #[derive(Debug, Default)]
 pub struct ManagedSecrets(Mutex<Known>);
 
+/// A Secret that the watch spoke of.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Concerned {
+    /// Which.
+    pub secret: ObjectKey,
+    /// It is as this process left it: whoever wrote it knows that.
+    pub as_written: bool,
+}
+
 /// A write that was begun; its result stands in for the watch until the watch says something.
 #[derive(Debug)]
 pub struct Writing(u64);
@@ -31,20 +40,26 @@ struct Known {
 
 impl ManagedSecrets {
     /// Takes in an event of the watch and returns the Secrets it concerns.
-    pub fn observe<K: kube::ResourceExt>(&self, event: &Event<K>) -> Vec<ObjectKey> {
+    pub fn observe<K: kube::ResourceExt>(&self, event: &Event<K>) -> Vec<Concerned> {
+        let changed = |secret| Concerned {
+            secret,
+            as_written: false,
+        };
         let mut known = self.lock();
         match event {
-            Event::Apply(secret) => {
-                let key = key_of(secret.meta());
-                known.written.remove(&key);
-                known.put(key.clone(), Arc::new(SecretFacts::new(secret.meta())));
-                vec![key]
+            Event::Apply(shown) => {
+                let secret = key_of(shown.meta());
+                let facts = Arc::new(SecretFacts::new(shown.meta()));
+                let written = known.written.remove(&secret).and_then(|(_, facts)| facts);
+                let as_written = written.as_ref() == Some(&facts);
+                known.put(secret.clone(), facts);
+                vec![Concerned { secret, as_written }]
             }
             Event::Delete(secret) => {
                 let key = key_of(secret.meta());
                 known.written.remove(&key);
                 known.take(&key);
-                vec![key]
+                vec![changed(key)]
             }
             Event::Init => {
                 known.listed = Some(HashMap::new());
@@ -57,7 +72,7 @@ impl ManagedSecrets {
                 }
                 Vec::new()
             }
-            Event::InitDone => known.relist(),
+            Event::InitDone => known.relist().into_iter().map(changed).collect(),
         }
     }
 
@@ -222,6 +237,30 @@ mod tests {
             None,
             "it was deleted before the write's answer came"
         );
+    }
+
+    #[test]
+    fn a_secret_is_as_written_until_somebody_else_writes_it() {
+        let known = ManagedSecrets::default();
+        let key = ObjectKey::new("shop", "db");
+        let write = |version| {
+            let facts = SecretFacts::new(&secret(version).metadata);
+            known.end(&key, &known.begin(&key), Some(facts));
+        };
+        let as_written = |version| {
+            let concerned = known.observe(&Event::Apply(secret(version)));
+            assert_eq!(concerned.len(), 1);
+            concerned[0].as_written
+        };
+        assert!(!as_written("4"), "nothing was written");
+        write("5");
+        assert!(as_written("5"));
+        assert!(!as_written("5"), "that was told");
+        write("6");
+        assert!(!as_written("7"));
+        let under_way = known.begin(&key);
+        assert!(!as_written("8"), "what it comes to is not known");
+        known.end(&key, &under_way, None);
     }
 
     #[test]

@@ -171,7 +171,7 @@ pub async fn external_cloud_secrets(
         () = shutdown.clone() => return,
     }
     let gate = Arc::new(Gate::default());
-    let admitted = gate.admitted(stream::select(receive(woken), receive(hub)));
+    let admitted = gate.admitted(receive(woken), receive(hub));
     let begun = Arc::clone(&gate);
     Controller::for_stream(stream::pending(), gate.tickets())
         .with_config(controller::Config::default().concurrency(AT_ONCE))

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::caches::{Caches, store_id};
 use super::context::{Changes, Context, fingerprint};
 use super::dependency::{Dependency, Named};
+use super::managed::Concerned;
 use super::named::WATCH_SECONDS;
 use super::objects::{Arrived, prune};
 use super::run::Guarded;
@@ -94,9 +95,10 @@ pub async fn secrets(caches: Arc<Caches>) {
         let Some(context) = caches.context() else {
             return;
         };
-        for secret in changed {
+        for Concerned { secret, as_written } in changed {
             let target = Dependency::Target(secret.clone());
-            if !context.dependencies.has(&target) {
+            let concerned = context.dependencies.of(&target);
+            if concerned.is_empty() {
                 // Nobody wants it any more: what a rename, or a late write of another process, left.
                 let known = caches.managed.get(&secret);
                 let owner = known.as_ref().and_then(|facts| facts.owner.as_deref());
@@ -106,7 +108,13 @@ pub async fn secrets(caches: Arc<Caches>) {
                     let _ = context.wakers.objects.send(owner);
                 }
             }
-            context.wake(&target);
+            // Whoever alone wants it wrote it.
+            if as_written && concerned.len() == 1 {
+                continue;
+            }
+            for dependent in concerned {
+                context.wake_one(dependent);
+            }
         }
     })
     .await;

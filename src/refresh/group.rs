@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,6 +17,9 @@ use crate::provider::Quota;
 
 /// How many of the rows that are due next are looked at to top a batch up.
 const LOOK_AHEAD: usize = 64;
+/// How long what is wanted waits for company while another batch is under way: objects that are
+/// created one after the other share their calls.
+const COMPANY: Duration = Duration::from_millis(10);
 
 /// The rows of one call.
 pub(super) type Batch = Vec<RowId>;
@@ -43,6 +47,8 @@ pub(super) struct Group {
     pub answered: Option<Instant>,
     /// How many reads of single rows left after that and were not answered.
     pub silent: u32,
+    /// Since when the rows in the fast lane, fewer than a batch, have waited for company.
+    alone_since: Option<Instant>,
     /// Where it stands in its line.
     pub link: Link,
     route: Arc<str>,
@@ -68,6 +74,7 @@ impl Group {
             dark: false,
             answered: None,
             silent: 0,
+            alone_since: None,
             link: Link::default(),
         }
     }
@@ -92,6 +99,18 @@ impl Group {
 
     pub fn lane(&mut self, lane: Lane) -> &mut Rounds {
         &mut self.lanes[lane.index()]
+    }
+
+    /// Until when the fast lane waits for company. Nothing waits that fills a batch, and nothing while
+    /// no other batch is under way.
+    pub fn waits_for_company(&mut self, now: Instant) -> Option<Instant> {
+        let (wanted, most) = (self.lane(Lane::Fast).len(), self.most());
+        if wanted == 0 || wanted >= most || self.in_flight == 0 {
+            self.alone_since = None;
+            return None;
+        }
+        let until = *self.alone_since.get_or_insert(now) + COMPANY;
+        (until > now).then_some(until)
     }
 
     /// Where the next part of a batch that failed is, whose first row is `admitted`.
@@ -125,7 +144,7 @@ impl Group {
         now: Instant,
     ) -> Option<Batch> {
         let provider = Arc::clone(&self.origin.provider);
-        let most = provider.capabilities().batch.max(1);
+        let most = self.most();
         let sociable = |id: RowId| {
             rows.get(&id)
                 .is_some_and(|row| row.sociable(now) && provider.batchable(&row.key.asked()))
@@ -161,6 +180,11 @@ impl Group {
             }
         }
         Some(taken)
+    }
+
+    /// The most rows of a batch.
+    fn most(&self) -> usize {
+        self.origin.provider.capabilities().batch.max(1)
     }
 
     /// Takes out the rows whose time has come.

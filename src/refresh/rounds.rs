@@ -10,6 +10,7 @@ use super::row::RowId;
 pub(super) struct Rounds {
     turns: VecDeque<Arc<str>>,
     waiting: BTreeMap<Arc<str>, VecDeque<RowId>>,
+    len: usize,
 }
 
 // === impl Rounds ===
@@ -21,6 +22,7 @@ impl Rounds {
             self.turns.push_back(Arc::clone(namespace));
         }
         queue.push_back(row);
+        self.len += 1;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -46,12 +48,13 @@ impl Rounds {
     }
 
     pub fn len(&self) -> usize {
-        self.waiting.values().map(VecDeque::len).sum()
+        self.len
     }
 
     /// Takes everything out.
     pub fn drain(&mut self) -> impl Iterator<Item = RowId> + use<> {
         self.turns.clear();
+        self.len = 0;
         std::mem::take(&mut self.waiting).into_values().flatten()
     }
 
@@ -64,6 +67,7 @@ impl Rounds {
             return None;
         }
         queue.pop_front();
+        self.len -= 1;
         let namespace = self.turns.pop_front()?;
         if queue.is_empty() {
             self.waiting.remove(&namespace);

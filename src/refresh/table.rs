@@ -113,7 +113,7 @@ impl Limits {
     pub fn new(quota_share: f64, held_bytes: usize) -> Self {
         let own = Self::default();
         Self {
-            in_flight_per_group: own.in_flight_per_group * if quota_share == 0.0 { 8 } else { 1 },
+            in_flight_per_group: own.in_flight_per_group * if quota_share == 0.0 { 2 } else { 1 },
             quota_share,
             held_bytes,
             ..own

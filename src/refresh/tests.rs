@@ -6,6 +6,7 @@ mod batches;
 mod bounds;
 mod budgets;
 mod cloud;
+mod company;
 mod detours;
 mod failures;
 mod identities;

@@ -46,11 +46,16 @@ impl Table {
             line.place(id, &mut group.link, timer, false, [None; 3]);
         } else {
             // Before a probe nothing leaves, but what comes due has failed with the identity.
-            let timer = group.queue.first().map(|(due, _)| *due);
+            let company = group.waits_for_company(now);
+            let due = group.queue.first().map(|(due, _)| *due);
+            let timer = due.into_iter().chain(company).min();
             let shares = &mut self.shares;
             let mut admitted = |namespace: &&Arc<str>| shares.admits(namespace, id, room);
             let lanes = group.lanes.each_ref();
-            let fronts = lanes.map(|lane| lane.front(&mut admitted));
+            let mut fronts = lanes.map(|lane| lane.front(&mut admitted));
+            if company.is_some() {
+                fronts[Lane::Fast.index()] = None;
+            }
             let namespace = |row| namespace_of(self.rows.get(&row)?, &self.objects);
             let part = group.next_part(|row| namespace(row).as_ref().is_none_or(&mut admitted));
             let parts = part.is_some();

@@ -136,6 +136,8 @@ pub(super) async fn write(
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
+    // A Secret that is there has nothing to expect of other regions.
+    context.hub.leave(&key, 1);
     tracing::info!(object = %key, secret = %target.name, changed = written, "secret written");
     Ok(Round {
         standing: Standing::Settled,

@@ -44,7 +44,7 @@ pub struct Call {
 pub struct Cloud {
     address: Address,
     host: String,
-    batch: usize,
+    pub batch: usize,
     start: Instant,
     /// The documented quota, if there is one.
     pub per_second: Mutex<Option<u32>>,

@@ -1,0 +1,83 @@
+//! What is wanted one after the other shares a call, and waits for that a moment at most.
+
+use super::world::*;
+use super::*;
+
+const MOMENT: Duration = Duration::from_millis(10);
+/// The time between two objects that are created one after the other.
+const STEP: Duration = Duration::from_millis(2);
+
+/// Joins an object with a key of its own for each of `numbers`.
+async fn create(world: &World, origin: &Arc<Origin>, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        let (object, key) = (object(&format!("o{n}")), format!("k{n}"));
+        world.hub.subscribe(&object, vec![need(origin, &key, HOUR)]);
+        let _ = world.hub.join(&object, Join::default());
+        world.pass(STEP).await;
+    }
+}
+
+/// When the calls left since the last look, and how many keys each carried.
+fn calls(cloud: &Cloud) -> Vec<(Duration, usize)> {
+    let calls = cloud.take_calls().into_iter();
+    calls.map(|call| (call.at, call.keys.len())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_call_is_under_way_waits_a_moment_for_company() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    *cloud.latency.lock().unwrap() = SECOND;
+    create(&world, &world.origin(&cloud), 0..5).await;
+    world.pass(MOMENT).await;
+    let (first, second) = (Duration::ZERO, STEP + MOMENT);
+    let [(left, 1), (then, 4)] = calls(&cloud)[..] else {
+        panic!("the first leaves at once and the others together");
+    };
+    // Timers are a millisecond late at most.
+    assert_eq!(
+        (left, then.as_millis() / 2),
+        (first, second.as_millis() / 2)
+    );
+    world.hub.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_batch_waits_for_nobody() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    *cloud.latency.lock().unwrap() = SECOND;
+    let origin = world.origin(&cloud);
+    create(&world, &origin, 0..1).await;
+    let (before, needs) = (world.start.elapsed(), 1..11);
+    let needs = needs.map(|n| need(&origin, &format!("k{n}"), HOUR));
+    world.hub.subscribe(&object("all"), needs.collect());
+    let _ = world.hub.join(&object("all"), Join::default());
+    world.pass(STEP).await;
+    assert_eq!(calls(&cloud), [(Duration::ZERO, 1), (before, 10)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_the_call_under_way() {
+    let world = World::new();
+    let cloud = world.cloud("a");
+    *cloud.latency.lock().unwrap() = MOMENT / 2;
+    create(&world, &world.origin(&cloud), 0..2).await;
+    world.pass(MOMENT).await;
+    let calls = calls(&cloud);
+    assert_eq!(calls.len(), 2);
+    assert!(calls[1].0 < MOMENT, "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_singly_waits_for_nobody() {
+    let world = World::new();
+    let mut cloud = Cloud::new("a", world.start);
+    cloud.batch = 1;
+    let cloud = Arc::new(cloud);
+    *cloud.latency.lock().unwrap() = SECOND;
+    create(&world, &world.origin(&cloud), 0..3).await;
+    let left: Vec<_> = calls(&cloud).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(left.len(), 3);
+    assert!(left[2] < MOMENT, "{left:?}");
+}
