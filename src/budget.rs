@@ -61,6 +61,11 @@ impl Budget {
         paused.max(now + wait + Duration::from_micros(1))
     }
 
+    /// Whether a call that leaves now keeps no other waiting.
+    pub fn is_ample(&mut self, now: Instant) -> bool {
+        self.next(now) <= now && (self.full.is_none() || self.tokens >= 2.0)
+    }
+
     /// Notes `calls` calls, whether they could be had or not.
     pub fn take(&mut self, calls: u32, now: Instant) {
         self.reckon(now);

@@ -194,10 +194,11 @@ impl Index {
     fn add(&mut self, dependent: &Dependent, need: Dependency) -> Arc<Dependency> {
         let dependent = kept(&self.needs, dependent.clone());
         let need = kept(&self.needed_by, need);
-        self.enlist(&need, &dependent);
-        let needs = self.needs.entry(dependent).or_default();
+        let needs = self.needs.entry(Arc::clone(&dependent)).or_default();
+        // Whoever needs it already is among its users.
         if let Err(at) = needs.binary_search(&need) {
             needs.insert(at, Arc::clone(&need));
+            self.enlist(&need, &dependent);
         }
         need
     }

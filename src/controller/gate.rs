@@ -89,7 +89,10 @@ impl Gate {
         woken: impl Stream<Item = ObjectKey> + Send + 'static,
         answered: impl Stream<Item = ObjectKey> + Send + 'static,
     ) -> BoxStream<'static, ObjectRef<Ticket>> {
-        let (gate, mut woken) = (Arc::clone(self), [woken.boxed(), answered.boxed()]);
+        let (gate, mut woken) = (
+            Arc::clone(self),
+            [woken.fuse().boxed(), answered.fuse().boxed()],
+        );
         let admitted = stream::poll_fn(move |cx| gate.poll(&mut woken, cx));
         admitted
             .map(|object| ObjectRef::new(&object.name).within(&object.namespace))
@@ -132,9 +135,10 @@ impl Gate {
     ) -> Poll<Option<ObjectKey>> {
         let mut waiting = self.lock();
         let mut ended = true;
-        for (line, woken) in woken.iter_mut().enumerate() {
+        // The first that is read may use up what a task may read at a time.
+        for line in [waiting.turn, 1 - waiting.turn] {
             ended &= loop {
-                match woken.poll_next_unpin(cx) {
+                match woken[line].poll_next_unpin(cx) {
                     Poll::Ready(Some(object)) => waiting.line_up(line, object),
                     Poll::Ready(None) => break true,
                     Poll::Pending => break false,

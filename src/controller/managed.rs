@@ -18,8 +18,8 @@ pub struct ManagedSecrets(Mutex<Known>);
 pub struct Concerned {
     /// Which.
     pub secret: ObjectKey,
-    /// It is as this process left it: whoever wrote it knows that.
-    pub as_written: bool,
+    /// The object that left it as it is, and knows that.
+    pub writer: Option<ObjectKey>,
 }
 
 /// A write that was begun; its result stands in for the watch until the watch says something.
@@ -32,8 +32,16 @@ struct Known {
     /// By UID; most control one Secret.
     by_controller: HashMap<Arc<str>, Vec<ObjectKey>>,
     listed: Option<HashMap<ObjectKey, Arc<SecretFacts>>>,
-    written: HashMap<ObjectKey, (u64, Option<Arc<SecretFacts>>)>,
+    written: HashMap<ObjectKey, Written>,
     last: u64,
+}
+
+#[derive(Debug)]
+struct Written {
+    id: u64,
+    writer: ObjectKey,
+    /// What it came to, as soon as that is known.
+    facts: Option<Arc<SecretFacts>>,
 }
 
 // === impl ManagedSecrets ===
@@ -43,17 +51,18 @@ impl ManagedSecrets {
     pub fn observe<K: kube::ResourceExt>(&self, event: &Event<K>) -> Vec<Concerned> {
         let changed = |secret| Concerned {
             secret,
-            as_written: false,
+            writer: None,
         };
         let mut known = self.lock();
         match event {
             Event::Apply(shown) => {
                 let secret = key_of(shown.meta());
                 let facts = Arc::new(SecretFacts::new(shown.meta()));
-                let written = known.written.remove(&secret).and_then(|(_, facts)| facts);
-                let as_written = written.as_ref() == Some(&facts);
+                let written = known.written.remove(&secret);
+                let same = |written: &Written| written.facts.as_ref() == Some(&facts);
+                let writer = written.filter(same).map(|written| written.writer);
                 known.put(secret.clone(), facts);
-                vec![Concerned { secret, as_written }]
+                vec![Concerned { secret, writer }]
             }
             Event::Delete(secret) => {
                 let key = key_of(secret.meta());
@@ -79,7 +88,8 @@ impl ManagedSecrets {
     /// What is known of a Secret, the last write included.
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<SecretFacts>> {
         let known = self.lock();
-        let written = known.written.get(key).and_then(|(_, facts)| facts.as_ref());
+        let written = known.written.get(key);
+        let written = written.and_then(|written| written.facts.as_ref());
         written.or_else(|| known.current.get(key)).cloned()
     }
 
@@ -91,12 +101,18 @@ impl ManagedSecrets {
             .collect()
     }
 
-    /// Begins a write, so that what the watch says from now on is newer than its result.
-    pub fn begin(&self, key: &ObjectKey) -> Writing {
+    /// Begins a write of the Secret `key` for the object `writer`, so that what the watch says from now on
+    /// is newer than its result.
+    pub fn begin(&self, key: &ObjectKey, writer: &ObjectKey) -> Writing {
         let mut known = self.lock();
         known.last += 1;
         let id = known.last;
-        known.written.insert(key.clone(), (id, None));
+        let written = Written {
+            id,
+            writer: writer.clone(),
+            facts: None,
+        };
+        known.written.insert(key.clone(), written);
         Writing(id)
     }
 
@@ -105,8 +121,8 @@ impl ManagedSecrets {
         let mut known = self.lock();
         let facts = facts.map(Arc::new);
         match known.written.get_mut(key) {
-            Some((id, result)) if *id == writing.0 && facts.is_some() => *result = facts,
-            Some((id, _)) if *id == writing.0 => {
+            Some(written) if written.id == writing.0 && facts.is_some() => written.facts = facts,
+            Some(written) if written.id == writing.0 => {
                 known.written.remove(key);
             }
             // The watch, or a later write, has spoken since.
@@ -199,6 +215,10 @@ mod tests {
         secret
     }
 
+    fn writer() -> ObjectKey {
+        ObjectKey::new("shop", "writer")
+    }
+
     fn version(known: &ManagedSecrets) -> Option<String> {
         known
             .get(&ObjectKey::new("shop", "db"))
@@ -209,7 +229,7 @@ mod tests {
     fn a_write_stands_in_until_the_watch_speaks() {
         let known = ManagedSecrets::default();
         let key = ObjectKey::new("shop", "db");
-        let writing = known.begin(&key);
+        let writing = known.begin(&key, &writer());
         known.end(
             &key,
             &writing,
@@ -224,7 +244,7 @@ mod tests {
     fn a_write_that_the_watch_overtook_says_nothing() {
         let known = ManagedSecrets::default();
         let key = ObjectKey::new("shop", "db");
-        let writing = known.begin(&key);
+        let writing = known.begin(&key, &writer());
         known.observe(&Event::Apply(secret("5")));
         known.observe(&Event::Delete(secret("6")));
         known.end(
@@ -240,26 +260,26 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_as_written_until_somebody_else_writes_it() {
+    fn a_writer_knows_a_secret_until_somebody_else_writes_it() {
         let known = ManagedSecrets::default();
         let key = ObjectKey::new("shop", "db");
         let write = |version| {
             let facts = SecretFacts::new(&secret(version).metadata);
-            known.end(&key, &known.begin(&key), Some(facts));
+            known.end(&key, &known.begin(&key, &writer()), Some(facts));
         };
-        let as_written = |version| {
-            let concerned = known.observe(&Event::Apply(secret(version)));
+        let writer_of = |version| {
+            let mut concerned = known.observe(&Event::Apply(secret(version)));
             assert_eq!(concerned.len(), 1);
-            concerned[0].as_written
+            concerned.remove(0).writer
         };
-        assert!(!as_written("4"), "nothing was written");
+        assert_eq!(writer_of("4"), None, "nothing was written");
         write("5");
-        assert!(as_written("5"));
-        assert!(!as_written("5"), "that was told");
+        assert_eq!(writer_of("5"), Some(writer()));
+        assert_eq!(writer_of("5"), None, "that was told");
         write("6");
-        assert!(!as_written("7"));
-        let under_way = known.begin(&key);
-        assert!(!as_written("8"), "what it comes to is not known");
+        assert_eq!(writer_of("7"), None);
+        let under_way = known.begin(&key, &writer());
+        assert_eq!(writer_of("8"), None, "what it comes to is not known");
         known.end(&key, &under_way, None);
     }
 

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 
 use super::caches::{Caches, store_id};
 use super::context::{Changes, Context, fingerprint};
-use super::dependency::{Dependency, Named};
+use super::dependency::{Dependency, Dependent, Named};
+use super::external_cloud_secret::ownership::SecretFacts;
 use super::managed::Concerned;
 use super::named::WATCH_SECONDS;
 use super::objects::{Arrived, prune};
@@ -95,29 +96,31 @@ pub async fn secrets(caches: Arc<Caches>) {
         let Some(context) = caches.context() else {
             return;
         };
-        for Concerned { secret, as_written } in changed {
+        for Concerned { secret, writer } in changed {
             let target = Dependency::Target(secret.clone());
-            let concerned = context.dependencies.of(&target);
-            if concerned.is_empty() {
-                // Nobody wants it any more: what a rename, or a late write of another process, left.
-                let known = caches.managed.get(&secret);
-                let owner = known.as_ref().and_then(|facts| facts.owner.as_deref());
-                let name = owner.and_then(|owner| owner.split_once('/'));
-                if let Some((_, name)) = name.filter(|(place, _)| *place == &*secret.namespace) {
-                    let owner = ObjectKey::new(&secret.namespace, name);
-                    let _ = context.wakers.objects.send(owner);
-                }
-            }
-            // Whoever alone wants it wrote it.
-            if as_written && concerned.len() == 1 {
-                continue;
-            }
-            for dependent in concerned {
+            let mut concerned = context.dependencies.of(&target);
+            // Nobody may want it any more: what a rename, or a late write of another process, left.
+            let owner = caches.managed.get(&secret);
+            let owner = owner.and_then(|known| owner_in(&secret.namespace, &known));
+            let owner = owner.map(Dependent::Object);
+            concerned.extend(owner.filter(|owner| !concerned.contains(owner)));
+            // Whoever wrote it has looked at it.
+            let writer = writer.map(Dependent::Object);
+            for dependent in concerned
+                .into_iter()
+                .filter(|one| Some(one) != writer.as_ref())
+            {
                 context.wake_one(dependent);
             }
         }
     })
     .await;
+}
+
+/// The object in `namespace` that a Secret there names as its owner.
+fn owner_in(namespace: &str, known: &SecretFacts) -> Option<ObjectKey> {
+    let (place, name) = known.owner.as_deref()?.split_once('/')?;
+    (place == namespace).then(|| ObjectKey::new(namespace, name))
 }
 
 /// Watches the labels of namespaces.

@@ -37,6 +37,9 @@ impl Table {
             let rows = self.rows.values().filter(|row| row.group == *id).count();
             assert_eq!(group.rows, rows);
             assert!(rows > 0 || group.in_flight > 0, "an idle group is dropped");
+            for lane in &group.lanes {
+                assert_eq!(lane.len(), lane.iter().count());
+            }
             for (due, row) in &group.queue {
                 let row = &self.rows[row];
                 assert!(row.due == Some(*due) && row.place == Place::Resting && row.group == *id);

@@ -101,16 +101,22 @@ impl Group {
         &mut self.lanes[lane.index()]
     }
 
-    /// Until when the fast lane waits for company. Nothing waits that fills a batch, and nothing while
-    /// no other batch is under way.
-    pub fn waits_for_company(&mut self, now: Instant) -> Option<Instant> {
+    /// Until when the fast lane waits for company. Nothing waits that fills a batch or is read singly, and
+    /// nothing while no other batch is under way.
+    pub fn waits_for_company(
+        &mut self,
+        rows: &HashMap<RowId, Box<Row>>,
+        now: Instant,
+    ) -> Option<Instant> {
         let (wanted, most) = (self.lane(Lane::Fast).len(), self.most());
         if wanted == 0 || wanted >= most || self.in_flight == 0 {
             self.alone_since = None;
             return None;
         }
         let until = *self.alone_since.get_or_insert(now) + COMPANY;
-        (until > now).then_some(until)
+        let next = self.lane(Lane::Fast).next().and_then(|id| rows.get(&id));
+        let sociable = next.is_some_and(|row| sociable(&self.origin, row, now));
+        (sociable && until > now).then_some(until)
     }
 
     /// Where the next part of a batch that failed is, whose first row is `admitted`.
@@ -143,12 +149,9 @@ impl Group {
         rows: &HashMap<RowId, Box<Row>>,
         now: Instant,
     ) -> Option<Batch> {
-        let provider = Arc::clone(&self.origin.provider);
         let most = self.most();
-        let sociable = |id: RowId| {
-            rows.get(&id)
-                .is_some_and(|row| row.sociable(now) && provider.batchable(&row.key.asked()))
-        };
+        let origin = Arc::clone(&self.origin);
+        let sociable = |id: RowId| rows.get(&id).is_some_and(|row| sociable(&origin, row, now));
         let first = loop {
             let id = self.lane(lane).pop_if(|_| true)?;
             if is_in(rows, id, lane) {
@@ -183,7 +186,7 @@ impl Group {
     }
 
     /// The most rows of a batch.
-    fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         self.origin.provider.capabilities().batch.max(1)
     }
 
@@ -224,6 +227,11 @@ impl Group {
         all.extend(self.take_due(now));
         all.into_iter().collect()
     }
+}
+
+/// Whether a row may share a batch.
+fn sociable(origin: &Origin, row: &Row, now: Instant) -> bool {
+    row.sociable(now) && origin.provider.batchable(&row.key.asked())
 }
 
 /// Whether a row still waits in `lane`: it may be gone, or was moved to a more urgent one.

@@ -136,7 +136,7 @@ impl Line {
             self.ready[lane].extend(turn.map(|turn| (turn, id)));
         }
         if self.ready.iter().all(BTreeSet::is_empty) {
-            // Nobody waits: nobody can be passed over.
+            // Nobody waits for a turn: nobody can be passed over.
             self.served.clear();
         }
     }

@@ -43,6 +43,12 @@ impl Rounds {
         }
     }
 
+    /// The row whose turn it is. It may be gone.
+    pub fn next(&self) -> Option<RowId> {
+        let queue = self.waiting.get(self.turns.front()?)?;
+        queue.front().copied()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = RowId> {
         self.waiting.values().flatten().copied()
     }

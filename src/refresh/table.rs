@@ -42,7 +42,7 @@ pub(super) struct Now {
 /// The hub's bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Batches of one group in flight at once.
+    /// Batches of one group in flight at once, where there are budgets.
     pub in_flight_per_group: usize,
     /// Batches in flight at once.
     pub in_flight: usize,
@@ -111,13 +111,22 @@ pub(super) struct Table {
 impl Limits {
     /// With this part of the quotas, none to be as fast as the cloud, and this many bytes for values.
     pub fn new(quota_share: f64, held_bytes: usize) -> Self {
-        let own = Self::default();
         Self {
-            in_flight_per_group: own.in_flight_per_group * if quota_share == 0.0 { 2 } else { 1 },
-            quota_share,
             held_bytes,
-            ..own
+            quota_share,
+            ..Self::default()
         }
+    }
+
+    /// How many batches of one group may be in flight at once, of `most` rows each. Where no quota says how many
+    /// calls may be made, more: above all of calls that read one value.
+    pub fn in_flight_of(&self, most: usize) -> usize {
+        let times = match most {
+            _ if self.quota_share > 0.0 => 1,
+            1 => 8,
+            _ => 2,
+        };
+        self.in_flight_per_group * times
     }
 }
 

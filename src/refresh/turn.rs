@@ -37,8 +37,11 @@ impl Table {
         let most = if group.dark {
             1
         } else {
-            self.limits.in_flight_per_group
+            self.limits.in_flight_of(group.most())
         };
+        // Where calls are few, what waits for one has company by itself.
+        let company = group.waits_for_company(&self.rows, now);
+        let company = company.filter(|_| line.budget.is_ample(now));
         if probing || knocking || !reader.is_free(most) {
             line.withdraw(id, &mut group.link);
         } else if allowed > now {
@@ -46,7 +49,6 @@ impl Table {
             line.place(id, &mut group.link, timer, false, [None; 3]);
         } else {
             // Before a probe nothing leaves, but what comes due has failed with the identity.
-            let company = group.waits_for_company(now);
             let due = group.queue.first().map(|(due, _)| *due);
             let timer = due.into_iter().chain(company).min();
             let shares = &mut self.shares;

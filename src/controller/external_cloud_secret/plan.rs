@@ -115,7 +115,8 @@ impl Facts<'_> {
             });
         }
         match self.secret {
-            Some(secret) if self.verified != Some(&secret.resource_version) => Due::Look,
+            // What is told now does not wait for a turn to look.
+            Some(secret) if fresh && self.verified != Some(&secret.resource_version) => Due::Look,
             _ => Due::Report(Standing::Settled),
         }
     }

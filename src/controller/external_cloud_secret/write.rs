@@ -97,7 +97,7 @@ pub(super) async fn write(
         now,
         only_missing,
     };
-    let writing = context.managed.begin(&target);
+    let writing = context.managed.begin(&target, &key);
     let fate = wanted.write(&context.client, facts.secret).await;
     context
         .metrics

@@ -230,6 +230,14 @@ fn each_state_has_its_decision() {
             Decision::Settled,
         ),
         (
+            "a refresh that works again is told before the Secret is looked at",
+            |c| {
+                c.not_fresh();
+                c.verified = None;
+            },
+            Decision::Settled,
+        ),
+        (
             "a restart of an object that was not fresh",
             |c| {
                 c.not_fresh();
