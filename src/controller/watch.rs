@@ -97,24 +97,29 @@ pub async fn secrets(caches: Arc<Caches>) {
             return;
         };
         for Concerned { secret, writer } in changed {
-            let target = Dependency::Target(secret.clone());
-            let mut concerned = context.dependencies.of(&target);
-            // Nobody may want it any more: what a rename, or a late write of another process, left.
+            let dependents = context.dependencies.of(&Dependency::Target(secret.clone()));
             let owner = caches.managed.get(&secret);
             let owner = owner.and_then(|known| owner_in(&secret.namespace, &known));
-            let owner = owner.map(Dependent::Object);
-            concerned.extend(owner.filter(|owner| !concerned.contains(owner)));
-            // Whoever wrote it has looked at it.
-            let writer = writer.map(Dependent::Object);
-            for dependent in concerned
-                .into_iter()
-                .filter(|one| Some(one) != writer.as_ref())
-            {
+            for dependent in concerned(dependents, owner, writer) {
                 context.wake_one(dependent);
             }
         }
     })
     .await;
+}
+
+/// Whom a Secret concerns: those who want it, save the one who left it so, and its owner, who may not want
+/// it any more: it may be what a rename, or a late write of another process, left.
+fn concerned(
+    mut dependents: Vec<Dependent>,
+    owner: Option<ObjectKey>,
+    writer: Option<ObjectKey>,
+) -> Vec<Dependent> {
+    let (owner, writer) = (owner.map(Dependent::Object), writer.map(Dependent::Object));
+    let surplus = owner.filter(|owner| !dependents.contains(owner));
+    dependents.retain(|one| Some(one) != writer.as_ref());
+    dependents.extend(surplus);
+    dependents
 }
 
 /// The object in `namespace` that a Secret there names as its owner.
@@ -291,4 +296,38 @@ pub(super) fn watch_failed(what: &'static str, error: &watcher::Error) {
         watcher::Error::NoResourceVersion => "a list without resource version".to_owned(),
     };
     tracing::warn!(what, reason, "watch failed, it is tried again");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who wants a Secret, whose it is, who left it as it is, and whom it concerns.
+    type Case<'a> = (
+        &'a [&'a str],
+        Option<&'a str>,
+        Option<&'a str>,
+        &'a [&'a str],
+    );
+
+    #[test]
+    fn a_secret_concerns_who_wants_it_and_who_left_it_behind() {
+        let key = |name| ObjectKey::new("shop", name);
+        let object = |name| Dependent::Object(key(name));
+        let table: [Case<'_>; 6] = [
+            (&["a"], Some("a"), None, &["a"]),
+            (&["a"], Some("a"), Some("a"), &[]),
+            (&["a", "b"], Some("a"), Some("a"), &["b"]),
+            (&["a", "b"], Some("a"), None, &["a", "b"]),
+            // It was written just before its object got another target.
+            (&[], Some("a"), Some("a"), &["a"]),
+            (&["b"], Some("a"), Some("a"), &["b", "a"]),
+        ];
+        for (wanted, owner, writer, expected) in table {
+            let wanted = wanted.iter().copied().map(object).collect();
+            let woken = concerned(wanted, owner.map(key), writer.map(key));
+            let expected: Vec<_> = expected.iter().copied().map(object).collect();
+            assert_eq!(woken, expected);
+        }
+    }
 }
