@@ -99,7 +99,7 @@ pub async fn secrets(caches: Arc<Caches>) {
         for Concerned { secret, writer } in changed {
             let dependents = context.dependencies.of(&Dependency::Target(secret.clone()));
             let owner = caches.managed.get(&secret);
-            let owner = owner.and_then(|known| owner_in(&secret.namespace, &known));
+            let owner = owner.and_then(|known| owner_of(&secret, &known));
             for dependent in concerned(dependents, owner, writer) {
                 context.wake_one(dependent);
             }
@@ -122,10 +122,10 @@ fn concerned(
     dependents
 }
 
-/// The object in `namespace` that a Secret there names as its owner.
-fn owner_in(namespace: &str, known: &SecretFacts) -> Option<ObjectKey> {
-    let (place, name) = known.owner.as_deref()?.split_once('/')?;
-    (place == namespace).then(|| ObjectKey::new(namespace, name))
+/// The object beside a Secret that it names as its owner.
+fn owner_of(secret: &ObjectKey, known: &SecretFacts) -> Option<ObjectKey> {
+    let (namespace, name) = known.owner.as_deref()?.split_once('/')?;
+    (namespace == &*secret.namespace).then(|| secret.beside(name))
 }
 
 /// Watches the labels of namespaces.

@@ -121,10 +121,12 @@ impl Limits {
     /// How many batches of one group may be in flight at once, of `most` rows each. Where no quota says how many
     /// calls may be made, more: above all of calls that read one value.
     pub fn in_flight_of(&self, most: usize) -> usize {
-        let times = match most {
-            _ if self.quota_share > 0.0 => 1,
-            1 => 8,
-            _ => 2,
+        let times = if self.quota_share > 0.0 {
+            1
+        } else if most == 1 {
+            8
+        } else {
+            2
         };
         self.in_flight_per_group * times
     }

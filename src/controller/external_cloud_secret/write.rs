@@ -87,7 +87,7 @@ pub(super) async fn write(
         }
         Settlement::Write { data, inputs } => (data, inputs),
     };
-    let target = ObjectKey::new(&key.namespace, &object.target_name());
+    let target = key.beside(&object.target_name());
     let now = context.clock.now();
     let wanted = Wanted {
         object,
@@ -136,8 +136,10 @@ pub(super) async fn write(
     memory.verified = Some(made.resource_version.clone());
     context.managed.end(&target, &writing, Some(made));
     context.hub.applied(&key, &digests);
-    // A Secret that is there has nothing to expect of other regions.
-    context.hub.leave(&key, 1);
+    if only_missing {
+        // A Secret that is there has nothing to expect of the regions that stood in.
+        context.hub.leave(&key, 1);
+    }
     tracing::info!(object = %key, secret = %target.name, changed = written, "secret written");
     Ok(Round {
         standing: Standing::Settled,

@@ -7,6 +7,14 @@ const MOMENT: Duration = Duration::from_millis(10);
 /// The time between two objects that are created one after the other.
 const STEP: Duration = Duration::from_millis(2);
 
+/// A cloud in `world` that takes so long for a call, and how it is read.
+fn slow(world: &World, latency: Duration) -> (Arc<Cloud>, Arc<Origin>) {
+    let cloud = world.cloud("a");
+    *cloud.latency.lock().unwrap() = latency;
+    let origin = world.origin(&cloud);
+    (cloud, origin)
+}
+
 /// Joins an object with a key of its own for each of `numbers`.
 async fn create(world: &World, origin: &Arc<Origin>, numbers: std::ops::Range<usize>) {
     for n in numbers {
@@ -31,9 +39,8 @@ fn calls(cloud: &Cloud) -> Vec<(Duration, usize)> {
 #[tokio::test(start_paused = true)]
 async fn who_comes_while_a_call_is_under_way_waits_a_moment_for_company() {
     let world = World::new();
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = SECOND;
-    create(&world, &world.origin(&cloud), 0..5).await;
+    let (cloud, origin) = slow(&world, SECOND);
+    create(&world, &origin, 0..5).await;
     world.pass(MOMENT).await;
     let (first, second) = (Duration::ZERO, STEP + MOMENT);
     let [(left, 1), (then, 4)] = calls(&cloud)[..] else {
@@ -50,9 +57,7 @@ async fn who_comes_while_a_call_is_under_way_waits_a_moment_for_company() {
 #[tokio::test(start_paused = true)]
 async fn a_full_batch_waits_for_nobody() {
     let world = World::new();
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = SECOND;
-    let origin = world.origin(&cloud);
+    let (cloud, origin) = slow(&world, SECOND);
     create(&world, &origin, 0..1).await;
     let (before, needs) = (world.start.elapsed(), 1..11);
     let needs = needs.map(|n| need(&origin, &format!("k{n}"), HOUR));
@@ -65,9 +70,8 @@ async fn a_full_batch_waits_for_nobody() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_the_call_under_way() {
     let world = World::new();
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = MOMENT / 2;
-    create(&world, &world.origin(&cloud), 0..2).await;
+    let (cloud, origin) = slow(&world, MOMENT / 2);
+    create(&world, &origin, 0..2).await;
     world.pass(MOMENT).await;
     let calls = calls(&cloud);
     assert_eq!(calls.len(), 2);
@@ -90,9 +94,7 @@ async fn what_is_read_singly_waits_for_nobody() {
 #[tokio::test(start_paused = true)]
 async fn what_can_have_no_company_waits_for_none() {
     let world = World::new();
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = SECOND;
-    let origin = world.origin(&cloud);
+    let (cloud, origin) = slow(&world, SECOND);
     create(&world, &origin, 0..1).await;
     let mut pinned = need(&origin, "pinned", HOUR);
     pinned.key.version = Some("v1".to_owned());
@@ -107,9 +109,7 @@ async fn who_has_waited_for_a_free_slot_waits_for_nothing_more() {
         in_flight_per_group: 2,
         ..Limits::default()
     });
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = SECOND;
-    let origin = world.origin(&cloud);
+    let (cloud, origin) = slow(&world, SECOND);
     // The second leaves after a moment alone, and the third finds no slot.
     create(&world, &origin, 0..2).await;
     world.pass(SECOND / 2).await;
@@ -123,11 +123,9 @@ async fn who_has_waited_for_a_free_slot_waits_for_nothing_more() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_scarce_budget_gives_its_turn_to_nobody() {
     let world = World::new();
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = SECOND;
+    let (cloud, origin) = slow(&world, SECOND);
     // A fifth of it, hence one call in 100 ms.
     *cloud.per_second.lock().unwrap() = Some(50);
-    let origin = world.origin(&cloud);
     create(&world, &origin, 0..1).await;
     world.pass(SECOND / 10 - STEP * 2).await;
     create(&world, &origin, 1..2).await;
@@ -139,9 +137,7 @@ async fn who_waits_for_a_scarce_budget_gives_its_turn_to_nobody() {
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_company_is_read_whatever_falls_due_beside_it() {
     let world = World::new();
-    let cloud = world.cloud("a");
-    *cloud.latency.lock().unwrap() = SECOND;
-    let origin = world.origin(&cloud);
+    let (cloud, origin) = slow(&world, SECOND);
     for n in 0..30 {
         let needs = vec![need(&origin, &format!("old{n}"), MINUTE)];
         world.hub.subscribe(&object(&format!("old{n}")), needs);
